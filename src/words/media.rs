@@ -1,0 +1,135 @@
+//! What a call's media is: the codec, who may send, and where to. Agreed by `sip`, carried out by `media`.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// The length of one frame, and the distance between two packets of a call.
+pub const FRAME: Duration = Duration::from_millis(20);
+
+/// Samples in one frame at 8 kHz.
+pub const FRAME_SAMPLES: usize = 160;
+
+/// How voice is coded on the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Codec {
+    /// G.711 µ-law, payload type 0 (RFC 3551).
+    Pcmu,
+    /// G.711 A-law, payload type 8 (RFC 3551).
+    Pcma,
+}
+
+impl Codec {
+    pub const ALL: [Codec; 2] = [Codec::Pcmu, Codec::Pcma];
+
+    /// The encoding name of RFC 3551, table 4.
+    pub fn name(self) -> &'static str {
+        match self {
+            Codec::Pcmu => "PCMU",
+            Codec::Pcma => "PCMA",
+        }
+    }
+
+    /// The static payload type of RFC 3551, table 4.
+    pub fn static_payload_type(self) -> u8 {
+        match self {
+            Codec::Pcmu => 0,
+            Codec::Pcma => 8,
+        }
+    }
+
+    /// RTP clock rate in Hz.
+    pub fn clock_rate(self) -> u32 {
+        8000
+    }
+
+    /// Dense index, for tables with one entry per codec.
+    pub fn index(self) -> usize {
+        match self {
+            Codec::Pcmu => 0,
+            Codec::Pcma => 1,
+        }
+    }
+}
+
+impl fmt::Display for Codec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Which way media flows, seen from us (RFC 3264 section 5.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Direction {
+    SendRecv,
+    SendOnly,
+    RecvOnly,
+    Inactive,
+}
+
+impl Direction {
+    pub fn sends(self) -> bool {
+        matches!(self, Direction::SendRecv | Direction::SendOnly)
+    }
+
+    pub fn receives(self) -> bool {
+        matches!(self, Direction::SendRecv | Direction::RecvOnly)
+    }
+
+    /// What an answer says to an offer (RFC 3264 section 6.1), and what the peer's value means for us.
+    pub fn mirrored(self) -> Direction {
+        match self {
+            Direction::SendOnly => Direction::RecvOnly,
+            Direction::RecvOnly => Direction::SendOnly,
+            same => same,
+        }
+    }
+}
+
+/// What offer and answer agreed on for one call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NegotiatedMedia {
+    /// Where the peer's SDP says that RTP goes. An unspecified address (`0.0.0.0`, the hold of RFC 2543) comes with
+    /// `direction` already without sending.
+    pub remote_rtp: SocketAddr,
+    /// Where RTCP goes: `a=rtcp` (RFC 3605), or the port above RTP's.
+    pub remote_rtcp: SocketAddr,
+    pub codec: Codec,
+    /// The payload type of `codec` that the peer asked for.
+    pub payload_type: u8,
+    /// The payload type of `telephone-event` (RFC 4733), where it was agreed on.
+    pub telephone_event: Option<u8>,
+    pub direction: Direction,
+}
+
+/// The way a key press reached us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum DigitMethod {
+    /// RFC 4733 telephone-event.
+    Event,
+    /// SIP INFO, `application/dtmf-relay` or `application/dtmf`.
+    Info,
+    /// Tones in the voice.
+    InBand,
+}
+
+/// What one leg's media was like, for the call record. Zeroes where nothing was received.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct LegStatistics {
+    pub packets_received: u64,
+    pub packets_sent: u64,
+    /// Expected by sequence number and never seen (RFC 3550 appendix A.3).
+    pub packets_lost: u64,
+    /// Came after their frame was played.
+    pub packets_late: u64,
+    /// From another source than the one bound, or not RTP at all.
+    pub packets_refused: u64,
+    /// Interarrival jitter at the end and its highest value (RFC 3550 section 6.4.1), in milliseconds.
+    pub jitter_ms: f32,
+    pub jitter_ms_max: f32,
+    /// The longest delay of the jitter buffer, in milliseconds.
+    pub delay_ms_max: u32,
+    /// What the peer's last receiver report says that it lost of ours, where it sent one.
+    pub reported_lost: Option<i32>,
+    pub codec: Option<Codec>,
+}
