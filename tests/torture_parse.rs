@@ -25,25 +25,15 @@ fn torture() -> Vec<Torture> {
         for row in index.lines().skip(1) {
             let columns: Vec<&str> = row.split('\t').collect();
             let path: PathBuf = root.join(folder).join(columns[0]);
-            let bytes = std::fs::read(&path)
-                .unwrap_or_else(|error| panic!("{}: {error}", path.display()))
-                .into();
-            all.push(Torture {
-                name: columns[0].replace(".dat", ""),
-                bytes,
-                accepted: columns[5].into(),
-            });
+            let bytes = std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display())).into();
+            all.push(Torture { name: columns[0].replace(".dat", ""), bytes, accepted: columns[5].into() });
         }
     }
     all
 }
 
 fn message(name: &str) -> Bytes {
-    torture()
-        .into_iter()
-        .find(|torture| torture.name == name)
-        .unwrap_or_else(|| panic!("no {name}"))
-        .bytes
+    torture().into_iter().find(|torture| torture.name == name).unwrap_or_else(|| panic!("no {name}")).bytes
 }
 
 fn request(name: &str) -> Request {
@@ -82,19 +72,15 @@ const REFUSED: &[(&str, u16, &str)] = &[
 fn every_message_is_taken_or_refused_as_the_index_allows() {
     let all = torture();
     assert_eq!(all.len(), 64);
-    let refused: HashMap<&str, (u16, &str)> = REFUSED
-        .iter()
-        .map(|(name, status, why)| (*name, (*status, *why)))
-        .collect();
+    let refused: HashMap<&str, (u16, &str)> =
+        REFUSED.iter().map(|(name, status, why)| (*name, (*status, *why))).collect();
     let mut wrong = Vec::new();
     for Torture { name, bytes, accepted } in &all {
         let found = match Message::parse(bytes) {
             Ok(_) => None,
             Err(ParseError { fault, answer }) => Some((answer.map_or(0, |answer| answer.status), fault.to_string())),
         };
-        let expected = refused
-            .get(name.as_str())
-            .map(|(status, why)| (*status, why.to_string()));
+        let expected = refused.get(name.as_str()).map(|(status, why)| (*status, why.to_string()));
         if found != expected {
             wrong.push(format!("{name}: {found:?} instead of {expected:?}"));
         }
@@ -116,29 +102,15 @@ fn every_message_is_taken_or_refused_as_the_index_allows() {
 #[test]
 fn every_refused_request_can_be_answered_with_what_it_said() {
     for Torture { name, bytes, .. } in torture() {
-        let Err(ParseError {
-            answer: Some(answer), ..
-        }) = Message::parse(&bytes)
-        else {
+        let Err(ParseError { answer: Some(answer), .. }) = Message::parse(&bytes) else {
             continue;
         };
         let response = Response::answering(&answer.request.headers, answer.status, Some("ours"));
-        for header in [
-            HeaderName::Via,
-            HeaderName::From,
-            HeaderName::To,
-            HeaderName::CallId,
-            HeaderName::CSeq,
-        ] {
+        for header in [HeaderName::Via, HeaderName::From, HeaderName::To, HeaderName::CallId, HeaderName::CSeq] {
             assert!(response.headers.contains(&header), "{name}: {header}");
         }
         let written = response.write();
-        assert!(
-            written.len() <= bytes.len() + 128,
-            "{name}: an answer of {} bytes to {}",
-            written.len(),
-            bytes.len()
-        );
+        assert!(written.len() <= bytes.len() + 128, "{name}: an answer of {} bytes to {}", written.len(), bytes.len());
     }
 }
 
@@ -168,11 +140,7 @@ fn a_short_tortuous_invite() {
     assert_eq!(from.tag().unwrap(), "98asjd8");
     assert_eq!(invite.headers.max_forwards().unwrap(), Some(68));
     assert_eq!(invite.headers.cseq().unwrap().number, 9);
-    let vias: Vec<Via> = invite
-        .headers
-        .values(&HeaderName::Via)
-        .map(|via| Via::parse(via).unwrap())
-        .collect();
+    let vias: Vec<Via> = invite.headers.values(&HeaderName::Via).map(|via| Via::parse(via).unwrap()).collect();
     let hops: Vec<String> = vias.iter().map(|via| format!("{via}")).collect();
     assert_eq!(
         hops,
@@ -190,10 +158,7 @@ fn a_short_tortuous_invite() {
     assert_eq!(contact.params.get("q").unwrap(), "0.33");
     assert_eq!(invite.headers.get(&HeaderName::Subject).unwrap(), "");
     let unknown = HeaderName::new(b"newfangledheader");
-    assert_eq!(
-        invite.headers.get(&unknown).unwrap(),
-        "newfangled value continued newfangled value"
-    );
+    assert_eq!(invite.headers.get(&unknown).unwrap(), "newfangled value continued newfangled value");
     let route = NameAddr::parse(invite.headers.get(&HeaderName::Route).unwrap()).unwrap();
     assert!(route.uri.as_sip().unwrap().params.has("lr"));
     assert_eq!(invite.body.len(), 150);
@@ -202,14 +167,8 @@ fn a_short_tortuous_invite() {
 #[test]
 fn a_wide_range_of_valid_characters() {
     let odd = request("intmeth");
-    assert_eq!(
-        odd.method,
-        Method::Other("!interesting-Method0123456789_*+`.%indeed'~".into())
-    );
-    assert_eq!(
-        odd.headers.to().unwrap().display.as_deref(),
-        Some(&b"BEL:\x07 NUL:\0 DEL:\x7f"[..])
-    );
+    assert_eq!(odd.method, Method::Other("!interesting-Method0123456789_*+`.%indeed'~".into()));
+    assert_eq!(odd.headers.to().unwrap().display.as_deref(), Some(&b"BEL:\x07 NUL:\0 DEL:\x7f"[..]));
     assert_eq!(odd.headers.from().unwrap().tag().unwrap(), "_token~1'+`*%!-.");
     let extension = HeaderName::new(b"extensionHeader-!.%*+_`'~");
     assert_eq!(odd.headers.get(&extension).unwrap(), "\u{feff}大停電");
@@ -270,32 +229,16 @@ fn ipv6_in_all_its_places() {
     assert_eq!(sip("port-unambiguous").port, Some(5070));
     let received = "2001:db8::9:255".parse().unwrap();
     for name in ["via-received-param-with-delim", "via-received-param-no-delim"] {
-        assert_eq!(
-            request(name).headers.top_via().unwrap().received(),
-            Some(received),
-            "{name}"
-        );
+        assert_eq!(request(name).headers.top_via().unwrap().received(), Some(received), "{name}");
     }
     let mixed = SessionDescription::parse(&request("mult-ip-in-sdp.fixcl").body).unwrap();
-    assert_eq!(
-        mixed.sections[0].rtp_address().unwrap(),
-        "192.0.2.1:22334".parse().unwrap()
-    );
-    assert_eq!(
-        mixed.sections[1].rtp_address().unwrap(),
-        "[2001:db8::1]:6024".parse().unwrap()
-    );
+    assert_eq!(mixed.sections[0].rtp_address().unwrap(), "192.0.2.1:22334".parse().unwrap());
+    assert_eq!(mixed.sections[1].rtp_address().unwrap(), "[2001:db8::1]:6024".parse().unwrap());
     let mapped = SessionDescription::parse(&request("ipv4-mapped-ipv6.fixcl").body).unwrap();
-    assert_eq!(
-        mapped.sections[0].rtp_address().unwrap(),
-        "192.0.2.2:6000".parse().unwrap()
-    );
+    assert_eq!(mapped.sections[0].rtp_address().unwrap(), "192.0.2.2:6000".parse().unwrap());
     assert_eq!(mapped.sections[0].payloads[0].encoding, "G726-32");
     let plain = SessionDescription::parse(&request("ipv6-in-sdp.fixcl").body).unwrap();
-    assert_eq!(
-        plain.sections[0].rtp_address().unwrap(),
-        "[2001:db8::20]:6000".parse().unwrap()
-    );
+    assert_eq!(plain.sections[0].rtp_address().unwrap(), "[2001:db8::20]:6000".parse().unwrap());
 }
 
 #[test]
@@ -340,24 +283,14 @@ fn streams_are_cut_where_datagrams_end_or_not_at_all() {
     assert_eq!(methods("clerr"), []);
     assert_eq!(stream(&message("ncl")), (vec![], Some(FramingError::ContentLength)));
     assert_eq!(stream(&message("mcl01")), (vec![], Some(FramingError::ContentLengths)));
-    assert_eq!(
-        stream(&message("inv2543")),
-        (vec![], Some(FramingError::NoContentLength))
-    );
+    assert_eq!(stream(&message("inv2543")), (vec![], Some(FramingError::NoContentLength)));
     for Torture { name, bytes, .. } in torture() {
         let Ok(parsed) = Message::parse(&bytes) else { continue };
         if !parsed.headers().contains(&HeaderName::ContentLength) {
             continue;
         }
-        let first = stream(&bytes)
-            .0
-            .into_iter()
-            .next()
-            .unwrap_or_else(|| panic!("{name}: nothing in the stream"));
-        assert!(
-            Message::parse(&first).unwrap() == parsed,
-            "{name}: the stream gives another message"
-        );
+        let first = stream(&bytes).0.into_iter().next().unwrap_or_else(|| panic!("{name}: nothing in the stream"));
+        assert!(Message::parse(&first).unwrap() == parsed, "{name}: the stream gives another message");
     }
 }
 
@@ -372,25 +305,10 @@ enum Mutation {
 
 fn mutation() -> impl Strategy<Value = Mutation> {
     // The octets that mean something to the parser come often.
-    let octet = prop_oneof![
-        any::<u8>(),
-        prop::sample::select(b"\r\n \t:;,<>\"\\@[]?=/%0\0\xff".to_vec())
-    ];
+    let octet = prop_oneof![any::<u8>(), prop::sample::select(b"\r\n \t:;,<>\"\\@[]?=/%0\0\xff".to_vec())];
     let snippet = prop::sample::select(
-        [
-            "\r\n",
-            "\r\n ",
-            "Content-Length: 7\r\n",
-            "\"",
-            "<",
-            "::",
-            ";;",
-            "SIP/2.0",
-            "%00",
-            "[::1]",
-            "v: x\r\n",
-        ]
-        .to_vec(),
+        ["\r\n", "\r\n ", "Content-Length: 7\r\n", "\"", "<", "::", ";;", "SIP/2.0", "%00", "[::1]", "v: x\r\n"]
+            .to_vec(),
     );
     prop_oneof![
         (any::<usize>(), octet).prop_map(|(at, octet)| Mutation::Set(at, octet)),
@@ -454,10 +372,7 @@ fn look_at_all(message: &Message) {
 
 /// `PROPTEST_CASES` makes this more.
 fn cases() -> ProptestConfig {
-    ProptestConfig {
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    }
+    ProptestConfig { failure_persistence: None, ..ProptestConfig::default() }
 }
 
 proptest! {

@@ -9,7 +9,7 @@
 
 use crate::words::media::Codec;
 
-/// One code's linear sample.
+/// One code's linear sample. (The tables have an entry for every index that can come: no look-up can fail.)
 #[inline]
 pub fn decode(codec: Codec, code: u8) -> i16 {
     match codec {

@@ -75,7 +75,8 @@ impl Report<'_> {
         if let Some(block) = &self.block {
             compound.put(&block.ssrc.to_be_bytes());
             compound.put(&[block.fraction_lost]);
-            let [_, lost @ ..] = block.cumulative_lost.clamp(-CUMULATIVE_LOST_MAX - 1, CUMULATIVE_LOST_MAX).to_be_bytes();
+            let [_, lost @ ..] =
+                block.cumulative_lost.clamp(-CUMULATIVE_LOST_MAX - 1, CUMULATIVE_LOST_MAX).to_be_bytes();
             compound.put(&lost);
             compound.put(&block.extended_highest_sequence.to_be_bytes());
             compound.put(&block.jitter.to_be_bytes());
@@ -170,7 +171,9 @@ impl ReceivedRtcp {
                     Some(report.ssrc())
                 }
                 ReceiverReport::PACKET_TYPE => {
-                    let Ok(report) = ReceiverReport::parse(packet) else { break };
+                    let Ok(report) = ReceiverReport::parse(packet) else {
+                        break;
+                    };
                     received.keep_blocks(report.report_blocks());
                     Some(report.ssrc())
                 }
@@ -191,7 +194,9 @@ impl ReceivedRtcp {
 
     fn keep_blocks<'a>(&mut self, blocks: impl Iterator<Item = rtcp_types::ReportBlock<'a>>) {
         for block in blocks {
-            let Some(place) = self.blocks.get_mut(self.block_count) else { return };
+            let Some(place) = self.blocks.get_mut(self.block_count) else {
+                return;
+            };
             *place = ReportBlock {
                 ssrc: block.ssrc(),
                 fraction_lost: block.fraction_lost(),
@@ -218,7 +223,9 @@ impl ReceivedRtcp {
 
 /// The first packet of a compound, by the length that it states, and what follows it.
 fn split_packet(compound: &[u8]) -> Option<(&[u8], &[u8])> {
-    let &[flags, _, high, low, ..] = compound else { return None };
+    let &[flags, _, high, low, ..] = compound else {
+        return None;
+    };
     if flags >> 6 != 2 {
         return None;
     }

@@ -66,20 +66,8 @@ impl RtpHeader {
         let [s0, s1] = self.sequence.to_be_bytes();
         let [t0, t1, t2, t3] = self.timestamp.to_be_bytes();
         let [i0, i1, i2, i3] = self.ssrc.to_be_bytes();
-        *out = [
-            VERSION_2,
-            u8::from(self.marker) << 7 | self.payload_type & 0x7F,
-            s0,
-            s1,
-            t0,
-            t1,
-            t2,
-            t3,
-            i0,
-            i1,
-            i2,
-            i3,
-        ];
+        *out =
+            [VERSION_2, u8::from(self.marker) << 7 | self.payload_type & 0x7F, s0, s1, t0, t1, t2, t3, i0, i1, i2, i3];
     }
 }
 

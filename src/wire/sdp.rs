@@ -75,13 +75,7 @@ pub struct Payload {
 
 impl Payload {
     pub fn new(payload_type: u8, encoding: &str, clock_rate: u32) -> Payload {
-        Payload {
-            payload_type,
-            encoding: encoding.into(),
-            clock_rate,
-            channels: 1,
-            fmtp: None,
-        }
+        Payload { payload_type, encoding: encoding.into(), clock_rate, channels: 1, fmtp: None }
     }
 
     /// Whether it is this encoding, with one channel.
@@ -148,19 +142,12 @@ impl SessionDescription {
     /// a section has a line of its own only where it differs.
     pub fn write(&self) -> Bytes {
         let in_use = self.sections.iter().filter(|section| section.port != 0);
-        let address = in_use
-            .filter_map(|section| section.address)
-            .next()
-            .or_else(|| self.origin.address.parse().ok());
+        let address = in_use.filter_map(|section| section.address).next().or_else(|| self.origin.address.parse().ok());
         let origin_type = match self.origin.address.parse() {
             Ok(IpAddr::V6(_)) => AddrType::Ip6,
             _ => AddrType::Ip4,
         };
-        let Origin {
-            session_id,
-            version,
-            address: origin_address,
-        } = &self.origin;
+        let Origin { session_id, version, address: origin_address } = &self.origin;
         let origin = sdp_types::Origin::new(session_id, *version, NetType::In, origin_type, origin_address);
         let mut session = Session::new(origin, "-");
         session.connection = address.map(Connection::from_ip_addr);
@@ -180,10 +167,7 @@ impl MediaSection {
             kind: MediaKind::Audio,
             port: rtp.port(),
             protocol: "RTP/AVP".into(),
-            formats: payloads
-                .iter()
-                .map(|payload| payload.payload_type.to_string())
-                .collect(),
+            formats: payloads.iter().map(|payload| payload.payload_type.to_string()).collect(),
             payloads,
             address: Some(rtp.ip()),
             direction,
@@ -221,10 +205,7 @@ impl MediaSection {
     /// Where its RTCP goes, as long as it is not multiplexed with RTP: where `a=rtcp` says, or the port above RTP's.
     pub fn rtcp_address(&self) -> Result<SocketAddr, SdpError> {
         let (address, port) = match self.rtcp {
-            Some(RtcpAttribute {
-                port,
-                address: Some(address),
-            }) => (address, Some(port)),
+            Some(RtcpAttribute { port, address: Some(address) }) => (address, Some(port)),
             Some(RtcpAttribute { port, address: None }) => (self.unicast_address()?, Some(port)),
             None => (self.unicast_address()?, self.port.checked_add(1)),
         };
@@ -235,8 +216,7 @@ impl MediaSection {
     }
 
     fn unicast_address(&self) -> Result<IpAddr, SdpError> {
-        self.address
-            .ok_or_else(|| SdpError("the connection address is missing or not a unicast IP address".into()))
+        self.address.ok_or_else(|| SdpError("the connection address is missing or not a unicast IP address".into()))
     }
 
     fn read(media: &Media, session: &Session) -> Result<MediaSection, SdpError> {
@@ -245,19 +225,15 @@ impl MediaSection {
             return Err(SdpError(format!("more than {FORMATS_MAX} formats in a media section")));
         }
         let is_rtp = media.proto.split('/').any(|part| part.eq_ignore_ascii_case("RTP"));
-        let direction = media
-            .attributes
-            .iter()
-            .chain(&session.attributes)
-            .find_map(|attribute| {
-                Some(match attribute.attribute.trim() {
-                    "sendrecv" => Direction::SendRecv,
-                    "sendonly" => Direction::SendOnly,
-                    "recvonly" => Direction::RecvOnly,
-                    "inactive" => Direction::Inactive,
-                    _ => return None,
-                })
-            });
+        let direction = media.attributes.iter().chain(&session.attributes).find_map(|attribute| {
+            Some(match attribute.attribute.trim() {
+                "sendrecv" => Direction::SendRecv,
+                "sendonly" => Direction::SendOnly,
+                "recvonly" => Direction::RecvOnly,
+                "inactive" => Direction::Inactive,
+                _ => return None,
+            })
+        });
         let connection = media.connections.first().or(session.connection.as_ref());
         Ok(MediaSection {
             kind: match media.media.as_str() {
@@ -271,12 +247,10 @@ impl MediaSection {
             address: connection.and_then(|connection| unicast(&connection.connection_address)),
             direction: direction.unwrap_or(Direction::SendRecv),
             ptime_ms: attributes(media, "ptime").find_map(|value| value.parse().ok()),
-            rtcp: attributes(media, "rtcp")
-                .find_map(|value| Rtcp::from_str(value).ok())
-                .map(|rtcp| RtcpAttribute {
-                    port: rtcp.port,
-                    address: rtcp.connection_address.as_deref().and_then(unicast),
-                }),
+            rtcp: attributes(media, "rtcp").find_map(|value| Rtcp::from_str(value).ok()).map(|rtcp| RtcpAttribute {
+                port: rtcp.port,
+                address: rtcp.connection_address.as_deref().and_then(unicast),
+            }),
             rtcp_mux: media.has_attribute("rtcp-mux"),
         })
     }
@@ -292,10 +266,7 @@ impl MediaSection {
             };
             attributes.push(Attribute::from(map));
             if let Some(fmtp) = &payload.fmtp {
-                attributes.push(Attribute::with_value(
-                    "fmtp",
-                    format!("{} {fmtp}", payload.payload_type),
-                ));
+                attributes.push(Attribute::with_value("fmtp", format!("{} {fmtp}", payload.payload_type)));
             }
         }
         if let Some(ptime_ms) = self.ptime_ms {
@@ -342,10 +313,7 @@ impl MediaSection {
 
 /// The values of all attributes of this name, without blanks at both ends.
 fn attributes<'a>(media: &'a Media, name: &'a str) -> impl Iterator<Item = &'a str> {
-    let named = media
-        .attributes
-        .iter()
-        .filter(move |attribute| attribute.attribute == name);
+    let named = media.attributes.iter().filter(move |attribute| attribute.attribute == name);
     named.filter_map(|attribute| attribute.value.as_deref()).map(str::trim)
 }
 
@@ -360,10 +328,7 @@ fn payloads(formats: &[String], media: &Media) -> Vec<Payload> {
         let payload_type = format.parse().ok().filter(|payload_type| *payload_type < 128)?;
         let mut payload = match maps.iter().find(|map| map.payload_type == payload_type) {
             Some(map) => Payload {
-                channels: map
-                    .encoding_params
-                    .as_deref()
-                    .map_or(Some(1), |text| text.trim().parse().ok())?,
+                channels: map.encoding_params.as_deref().map_or(Some(1), |text| text.trim().parse().ok())?,
                 ..Payload::new(payload_type, map.encoding_name.trim(), map.clock_rate)
             },
             None => {
@@ -416,28 +381,13 @@ mod tests {
             "a=inactive",
             "m=image 0 udptl t38",
         ]);
-        assert_eq!(
-            offer.origin,
-            Origin {
-                session_id: "1".into(),
-                version: 2,
-                address: "192.0.2.1".into()
-            }
-        );
-        let [audio, video, image] = &offer.sections[..] else {
-            panic!("{offer:?}")
-        };
+        assert_eq!(offer.origin, Origin { session_id: "1".into(), version: 2, address: "192.0.2.1".into() });
+        let [audio, video, image] = &offer.sections[..] else { panic!("{offer:?}") };
         assert_eq!(audio.kind, MediaKind::Audio);
         assert_eq!(audio.formats, ["8", "0", "101", "96", "77"]);
-        let names: Vec<_> = audio
-            .payloads
-            .iter()
-            .map(|payload| (payload.payload_type, &payload.encoding[..]))
-            .collect();
-        assert_eq!(
-            names,
-            [(8, "pcma"), (0, "PCMU"), (101, "telephone-event"), (96, "opus")]
-        );
+        let names: Vec<_> =
+            audio.payloads.iter().map(|payload| (payload.payload_type, &payload.encoding[..])).collect();
+        assert_eq!(names, [(8, "pcma"), (0, "PCMU"), (101, "telephone-event"), (96, "opus")]);
         assert!(audio.payloads[0].is("PCMA", 8000) && !audio.payloads[3].is("opus", 48000));
         assert_eq!(audio.payloads[2].fmtp.as_deref(), Some("0-16"));
         assert_eq!(audio.direction, Direction::SendOnly);
@@ -448,22 +398,12 @@ mod tests {
         assert_eq!(video.rtp_address().unwrap(), "[2001:db8::1]:51372".parse().unwrap());
         assert_eq!(video.rtcp_address().unwrap().port(), 51373);
         assert_eq!(image.kind, MediaKind::Other("image".into()));
-        assert_eq!(
-            (image.port, &image.protocol[..], &image.formats[..]),
-            (0, "udptl", &["t38".to_string()][..])
-        );
+        assert_eq!((image.port, &image.protocol[..], &image.formats[..]), (0, "udptl", &["t38".to_string()][..]));
     }
 
     #[test]
     fn addresses_that_can_not_be_used() {
-        let bad = [
-            "host.example.com",
-            "224.2.1.1/127",
-            "224.2.1.1",
-            "255.255.255.255",
-            "ff02::1",
-            "192.0.2.1/3",
-        ];
+        let bad = ["host.example.com", "224.2.1.1/127", "224.2.1.1", "255.255.255.255", "ff02::1", "192.0.2.1/3"];
         for address in bad {
             let line = format!("c=IN IP4 {address}");
             let offer = with_session(&["m=audio 4000 RTP/AVP 0", &line]);
@@ -473,25 +413,11 @@ mod tests {
         let held = with_session(&["m=audio 4000 RTP/AVP 0", "c=IN IP4 0.0.0.0"]);
         assert_eq!(held.sections[0].rtp_address().unwrap(), "0.0.0.0:4000".parse().unwrap());
         let mapped = with_session(&["m=audio 4000 RTP/AVP 0", "c=IN IP6 ::ffff:192.0.2.2"]);
-        assert_eq!(
-            mapped.sections[0].rtp_address().unwrap(),
-            "192.0.2.2:4000".parse().unwrap()
-        );
+        assert_eq!(mapped.sections[0].rtp_address().unwrap(), "192.0.2.2:4000".parse().unwrap());
         let last = with_session(&["m=audio 65535 RTP/AVP 0"]);
         assert!(last.sections[0].rtp_address().is_ok() && last.sections[0].rtcp_address().is_err());
-        assert!(
-            with_session(&["m=audio 0 RTP/AVP 0"]).sections[0]
-                .rtp_address()
-                .is_err()
-        );
-        let none = parse(&[
-            "v=0",
-            "o=- 1 2 IN IP4 192.0.2.1",
-            "s=-",
-            "t=0 0",
-            "m=audio 4000 RTP/AVP 0",
-            "",
-        ]);
+        assert!(with_session(&["m=audio 0 RTP/AVP 0"]).sections[0].rtp_address().is_err());
+        let none = parse(&["v=0", "o=- 1 2 IN IP4 192.0.2.1", "s=-", "t=0 0", "m=audio 4000 RTP/AVP 0", ""]);
         assert!(none.sections[0].rtp_address().is_err());
     }
 
@@ -500,10 +426,7 @@ mod tests {
         let body = b"v=0\no=caf\xe9 1 2 IN IP4 192.0.2.1\ns=\nt=0 0\nc=IN IP4 192.0.2.1 \nm=audio 4000 RTP/AVP 0  8 \n\
                      a=rtpmap:0  PCMU/8000 \na=rtpmap:nonsense\na=rtcp:many\nx=unknown\n";
         let offer = SessionDescription::parse(body).unwrap();
-        assert_eq!(
-            offer.sections[0].payloads,
-            [Payload::new(0, "PCMU", 8000), Payload::new(8, "PCMA", 8000)]
-        );
+        assert_eq!(offer.sections[0].payloads, [Payload::new(0, "PCMU", 8000), Payload::new(8, "PCMA", 8000)]);
         assert_eq!(offer.sections[0].rtcp, None);
     }
 
@@ -511,37 +434,21 @@ mod tests {
     fn malformed_and_oversized_ones_are_refused() {
         let sections = format!("v=0\r\n{}", "m=audio 1 RTP/AVP 0\r\n".repeat(SECTIONS_MAX + 1));
         let formats = format!("v=0\r\nm=audio 1 RTP/AVP{}\r\n", " 0".repeat(FORMATS_MAX + 1));
-        for bad in [
-            "",
-            "hello",
-            "v=1\r\n",
-            "v=0\r\nm=audio\r\n",
-            "v=0\r\nm=audio 70000 RTP/AVP 0\r\n",
-            &sections,
-            &formats,
-        ] {
+        for bad in
+            ["", "hello", "v=1\r\n", "v=0\r\nm=audio\r\n", "v=0\r\nm=audio 70000 RTP/AVP 0\r\n", &sections, &formats]
+        {
             assert!(SessionDescription::parse(bad.as_bytes()).is_err(), "{bad:?}");
         }
     }
 
     #[test]
     fn an_answer_as_we_write_it() {
-        let offer = with_session(&[
-            "m=video 51372 RTP/SAVP 31 32",
-            "m=audio 49170 RTP/AVP 0 101",
-            "a=rtpmap:101 x/8000",
-        ]);
-        let event = Payload {
-            fmtp: Some("0-15".into()),
-            ..Payload::new(101, "telephone-event", 8000)
-        };
+        let offer =
+            with_session(&["m=video 51372 RTP/SAVP 31 32", "m=audio 49170 RTP/AVP 0 101", "a=rtpmap:101 x/8000"]);
+        let event = Payload { fmtp: Some("0-15".into()), ..Payload::new(101, "telephone-event", 8000) };
         let rtp = "198.51.100.1:20000".parse().unwrap();
         let answer = SessionDescription {
-            origin: Origin {
-                session_id: "77".into(),
-                version: 3,
-                address: "198.51.100.1".into(),
-            },
+            origin: Origin { session_id: "77".into(), version: 3, address: "198.51.100.1".into() },
             sections: vec![
                 offer.sections[0].refused(),
                 MediaSection::audio(rtp, vec![Payload::new(0, "PCMU", 8000), event], Direction::RecvOnly),

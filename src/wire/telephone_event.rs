@@ -33,7 +33,9 @@ impl TelephoneEvent {
     /// What follows the first event is not looked at. Section 2.5.1.5 lets a sender pack events into one packet that
     /// follow each other without a gap, as modem signals do; between two keys there always is one.
     pub fn parse(payload: &[u8]) -> Option<TelephoneEvent> {
-        let &[event, flags, high, low, ..] = payload else { return None };
+        let &[event, flags, high, low, ..] = payload else {
+            return None;
+        };
         Some(TelephoneEvent {
             event,
             end: flags & 0x80 != 0,

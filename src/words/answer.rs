@@ -12,6 +12,15 @@ pub enum LobbyPolicy {
     WaitForAdmission,
 }
 
+/// What a meeting hears when somebody comes or goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Announcements {
+    /// A chime each.
+    #[default]
+    Tones,
+    Off,
+}
+
 /// What the attendant and the meeting need to know about a conference ID that exists.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Conference {
@@ -22,6 +31,7 @@ pub struct Conference {
     /// Its first caller starts it; nobody is asked for a PIN.
     pub allow_anonymous_start: bool,
     pub lobby_policy: LobbyPolicy,
+    pub announcements: Announcements,
 }
 
 /// The answer to "what does this conference ID lead to?".

@@ -14,7 +14,14 @@ pub enum Event {
     /// An INVITE that became a call. What stands here names the call in every later line.
     CallArrived { call: CallKey, at: Instant, caller: Caller },
     /// A request that never became a call, and why.
-    RequestRefused { source: SocketAddr, method: String, status: Option<u16>, caller: String, called: String, why: String },
+    RequestRefused {
+        source: SocketAddr,
+        method: String,
+        status: Option<u16>,
+        caller: String,
+        called: String,
+        why: String,
+    },
     /// A step of one call's story.
     Call { call: CallKey, fact: CallFact },
     /// A step of one meeting's story.
@@ -40,17 +47,33 @@ pub struct Caller {
 #[derive(Debug, Clone, PartialEq)]
 pub enum CallFact {
     /// 200 sent with this codec; `telephone_event`: keys come as RFC 4733 events.
-    Answered { codec: Codec, telephone_event: bool, remote_rtp: SocketAddr },
+    Answered {
+        codec: Codec,
+        telephone_event: bool,
+        remote_rtp: SocketAddr,
+    },
     /// ACK seen; the attendant begins.
     Established,
     /// The first RTP packet came from there; not `as_agreed`: from another address than the SDP named (a router
     /// translates), and we send there.
-    VoiceFrom { source: SocketAddr, as_agreed: bool },
+    VoiceFrom {
+        source: SocketAddr,
+        as_agreed: bool,
+    },
     /// A re-INVITE or UPDATE changed the media.
-    MediaChanged { codec: Codec, direction: Direction, remote_rtp: SocketAddr },
-    ConferenceFound { conference_id: ConferenceId, organizer: String },
+    MediaChanged {
+        codec: Codec,
+        direction: Direction,
+        remote_rtp: SocketAddr,
+    },
+    ConferenceFound {
+        conference_id: ConferenceId,
+        organizer: String,
+    },
     /// `tries_left` of this call.
-    ConferenceUnknown { tries_left: u32 },
+    ConferenceUnknown {
+        tries_left: u32,
+    },
     /// Nothing, or too few digits, were typed in time.
     EntryTimedOut,
     /// The trunk vouches that the caller is the organizer: no PIN is asked for.
@@ -58,7 +81,9 @@ pub enum CallFact {
     OrganizerAsked,
     PinAsked,
     PinRight,
-    PinWrong { tries_left: u32 },
+    PinWrong {
+        tries_left: u32,
+    },
     /// No further PIN is taken in this call: its own tries, or a budget across calls, are used up.
     PinTriesUsedUp,
     /// The store has not answered yet; the caller was asked to hold.
@@ -66,10 +91,17 @@ pub enum CallFact {
     /// The store did not answer in time; the caller was told so.
     StoreUnavailable,
     /// In the lobby, with music: the meeting has not started.
-    WaitsForStart { meeting: MeetingKey },
+    WaitsForStart {
+        meeting: MeetingKey,
+    },
     /// In the lobby, with music: somebody in the meeting must let him in.
-    AwaitsAdmission { meeting: MeetingKey },
-    EnteredMeeting { meeting: MeetingKey, leader: bool },
+    AwaitsAdmission {
+        meeting: MeetingKey,
+    },
+    EnteredMeeting {
+        meeting: MeetingKey,
+        leader: bool,
+    },
     /// The organizer authenticated inside a meeting that had started.
     BecameLeader,
     Muted,
@@ -79,17 +111,27 @@ pub enum CallFact {
     /// Nothing was received on the leg for the time that the settings name.
     MediaSilent,
     /// We end the call.
-    HangingUp { why: EndCause },
+    HangingUp {
+        why: EndCause,
+    },
 }
 
 /// The steps of a meeting.
 #[derive(Debug, Clone, PartialEq)]
 pub enum MeetingFact {
     /// Its first caller waits, or is in.
-    Opened { conference_id: ConferenceId, organizer: String },
-    Started { by: StartedBy, admitted: usize },
+    Opened {
+        conference_id: ConferenceId,
+        organizer: String,
+    },
+    Started {
+        by: StartedBy,
+        admitted: usize,
+    },
     Locked(bool),
-    Ended { why: MeetingEnd },
+    Ended {
+        why: MeetingEnd,
+    },
     /// The last one in it left. Who waits, or comes, waits for a new start.
     Over,
     /// Nobody is left, in the meeting or in its lobby.
@@ -144,9 +186,14 @@ pub enum EndCause {
     Removed,
     ShuttingDown,
     /// We refused the INVITE with this status.
-    Refused { status: u16, why: String },
+    Refused {
+        status: u16,
+        why: String,
+    },
     /// Something failed on our side; the text says what.
-    Failed { why: String },
+    Failed {
+        why: String,
+    },
 }
 
 impl EndCause {

@@ -82,11 +82,7 @@ impl FromStr for ConferenceId {
 
     fn from_str(text: &str) -> Result<Self, NotAConferenceId> {
         let digits: [u8; Self::DIGITS] = text.as_bytes().try_into().map_err(|_| NotAConferenceId)?;
-        if digits.iter().all(u8::is_ascii_digit) {
-            Ok(Self(digits))
-        } else {
-            Err(NotAConferenceId)
-        }
+        if digits.iter().all(u8::is_ascii_digit) { Ok(Self(digits)) } else { Err(NotAConferenceId) }
     }
 }
 

@@ -151,14 +151,7 @@ mod tests {
         let first = b"A sip:x SIP/2.0\r\nContent-Length :\r\n 5\r\nX: y\r\n\r\n\r\n\r\n!";
         let second = b"B sip:x SIP/2.0\r\nl: 0\r\nL: 0\r\n\r\n";
         let stream = [b"\r\n\r\n\r\n", &first[..], second, b"\r\n", second, b"\r\n\r\n"].concat();
-        let expected = [
-            b"ping".to_vec(),
-            first.to_vec(),
-            second.to_vec(),
-            second.to_vec(),
-            b"ping".to_vec(),
-        ]
-        .map(Ok);
+        let expected = [b"ping".to_vec(), first.to_vec(), second.to_vec(), second.to_vec(), b"ping".to_vec()].map(Ok);
         for step in 1..=stream.len() {
             assert_eq!(frames(&stream, step), expected, "in pieces of {step}");
         }
@@ -169,26 +162,11 @@ mod tests {
         assert_eq!(error("A sip:x SIP/2.0\r\nX: y\r\n\r\n"), FramingError::NoContentLength);
         assert_eq!(error("A sip:x SIP/2.0\r\nl: -1\r\n\r\n"), FramingError::ContentLength);
         assert_eq!(error("A sip:x SIP/2.0\r\nl: 5, 5\r\n\r\n"), FramingError::ContentLength);
-        assert_eq!(
-            error("A sip:x SIP/2.0\r\nl: 5\nX: 5\r\n\r\n"),
-            FramingError::ContentLength
-        );
-        assert_eq!(
-            error("A sip:x SIP/2.0\r\nl: 5\r\nContent-Length: 6\r\n\r\n"),
-            FramingError::ContentLengths
-        );
-        assert_eq!(
-            error("A sip:x SIP/2.0\r\nl: 65535\r\n\r\n"),
-            FramingError::MessageTooLarge
-        );
-        assert_eq!(
-            error(&format!("A sip:x SIP/2.0\r\nl: {}\r\n\r\n", u64::MAX)),
-            FramingError::MessageTooLarge
-        );
-        assert_eq!(
-            error(&format!("A sip:x SIP/2.0\r\nl: 1{}\r\n\r\n", u64::MAX)),
-            FramingError::ContentLength
-        );
+        assert_eq!(error("A sip:x SIP/2.0\r\nl: 5\nX: 5\r\n\r\n"), FramingError::ContentLength);
+        assert_eq!(error("A sip:x SIP/2.0\r\nl: 5\r\nContent-Length: 6\r\n\r\n"), FramingError::ContentLengths);
+        assert_eq!(error("A sip:x SIP/2.0\r\nl: 65535\r\n\r\n"), FramingError::MessageTooLarge);
+        assert_eq!(error(&format!("A sip:x SIP/2.0\r\nl: {}\r\n\r\n", u64::MAX)), FramingError::MessageTooLarge);
+        assert_eq!(error(&format!("A sip:x SIP/2.0\r\nl: 1{}\r\n\r\n", u64::MAX)), FramingError::ContentLength);
     }
 
     #[test]

@@ -159,11 +159,7 @@ mod tests {
                        m:Contact o:Event r:Refer-To s:Subject t:To u:Allow-Events v:Via x:Session-Expires";
         for entry in compact.split_whitespace() {
             let (short, long) = entry.split_once(':').unwrap();
-            assert_eq!(
-                HeaderName::new(short.as_bytes()),
-                HeaderName::new(long.as_bytes()),
-                "{entry}"
-            );
+            assert_eq!(HeaderName::new(short.as_bytes()), HeaderName::new(long.as_bytes()), "{entry}");
             assert_eq!(HeaderName::new(short.as_bytes()).as_bytes(), long.as_bytes());
         }
     }

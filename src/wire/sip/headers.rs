@@ -36,44 +36,31 @@ impl Headers {
 
     /// The value of the first line of this name.
     pub fn get(&self, name: &HeaderName) -> Option<&Bytes> {
-        self.0
-            .iter()
-            .find(|header| header.name == *name)
-            .map(|header| &header.value)
+        self.0.iter().find(|header| header.name == *name).map(|header| &header.value)
     }
 
     /// The value of each line of this name.
     pub fn get_all<'a>(&'a self, name: &HeaderName) -> impl Iterator<Item = &'a Bytes> + use<'a> {
         let name = name.clone();
-        self.0
-            .iter()
-            .filter(move |header| header.name == name)
-            .map(|header| &header.value)
+        self.0.iter().filter(move |header| header.name == name).map(|header| &header.value)
     }
 
     /// The values of all lines of this name, cut at commas (not those in quotes or `<…>`), without blanks around them.
     /// Empty ones are left out. For headers whose grammar is a list; not for From, To, Date or Warning texts.
     pub fn values<'a>(&'a self, name: &HeaderName) -> impl Iterator<Item = &'a [u8]> + use<'a> {
-        self.get_all(name)
-            .flat_map(|line| split(line, b','))
-            .map(trim)
-            .filter(|value| !value.is_empty())
+        self.get_all(name).flat_map(|line| split(line, b',')).map(trim).filter(|value| !value.is_empty())
     }
 
     /// [`Headers::values`] as handles to the same memory.
     fn shared_values<'a>(&'a self, name: &HeaderName) -> impl Iterator<Item = Bytes> + use<'a> {
         self.get_all(name).flat_map(|line| {
-            split(line, b',')
-                .map(trim)
-                .filter(|value| !value.is_empty())
-                .map(|value| piece(line, value))
+            split(line, b',').map(trim).filter(|value| !value.is_empty()).map(|value| piece(line, value))
         })
     }
 
     /// Whether one of the comma-separated values is this token: an option tag in Require, a method in Allow.
     pub fn has_token(&self, name: &HeaderName, token: &str) -> bool {
-        self.values(name)
-            .any(|value| value.eq_ignore_ascii_case(token.as_bytes()))
+        self.values(name).any(|value| value.eq_ignore_ascii_case(token.as_bytes()))
     }
 
     pub fn contains(&self, name: &HeaderName) -> bool {
@@ -82,21 +69,12 @@ impl Headers {
 
     /// Adds a line at the end. CR and LF in the value become spaces: a value can't start a line of its own.
     pub fn push(&mut self, name: HeaderName, value: impl Into<Bytes>) {
-        self.0.push(Header {
-            name,
-            value: one_line(value.into()),
-        });
+        self.0.push(Header { name, value: one_line(value.into()) });
     }
 
     /// Adds a line before all others, as a Via is added.
     pub fn push_front(&mut self, name: HeaderName, value: impl Into<Bytes>) {
-        self.0.insert(
-            0,
-            Header {
-                name,
-                value: one_line(value.into()),
-            },
-        );
+        self.0.insert(0, Header { name, value: one_line(value.into()) });
     }
 
     /// Makes this the only line of its name, at the place of the first one or at the end.
@@ -154,10 +132,7 @@ impl Headers {
 impl Headers {
     /// The first Via: the hop that sent this message, or, in a response, ours. ✓
     pub fn top_via(&self) -> Result<Via, ValueError> {
-        let value = self
-            .shared_values(&HeaderName::Via)
-            .next()
-            .ok_or(ValueError("Via is missing"))?;
+        let value = self.shared_values(&HeaderName::Via).next().ok_or(ValueError("Via is missing"))?;
         Via::parse_bytes(&value)
     }
 
@@ -199,23 +174,17 @@ impl Headers {
 
     /// The Record-Route values from the top. ✓ in an INVITE and the responses to it
     pub fn record_routes(&self) -> Result<Vec<NameAddr>, ValueError> {
-        self.shared_values(&HeaderName::RecordRoute)
-            .map(|value| NameAddr::parse_bytes(&value))
-            .collect()
+        self.shared_values(&HeaderName::RecordRoute).map(|value| NameAddr::parse_bytes(&value)).collect()
     }
 
     /// `None` where it is missing.
     pub fn content_type(&self) -> Result<Option<MediaType>, ValueError> {
-        self.get(&HeaderName::ContentType)
-            .map(|text| MediaType::parse(text))
-            .transpose()
+        self.get(&HeaderName::ContentType).map(|text| MediaType::parse(text)).transpose()
     }
 
     /// `None` where it is missing.
     pub fn session_expires(&self) -> Result<Option<SessionExpires>, ValueError> {
-        self.get(&HeaderName::SessionExpires)
-            .map(|text| SessionExpires::parse(text))
-            .transpose()
+        self.get(&HeaderName::SessionExpires).map(|text| SessionExpires::parse(text)).transpose()
     }
 
     /// `None` where it is missing. Seconds.
@@ -231,10 +200,7 @@ fn one_line(value: Bytes) -> Bytes {
     if !has_line_break(&value) {
         return value;
     }
-    value
-        .iter()
-        .map(|&byte| if b"\r\n".contains(&byte) { b' ' } else { byte })
-        .collect()
+    value.iter().map(|&byte| if b"\r\n".contains(&byte) { b' ' } else { byte }).collect()
 }
 
 impl fmt::Debug for Header {
@@ -262,10 +228,7 @@ mod tests {
     }
 
     fn lines(headers: &Headers) -> Vec<String> {
-        headers
-            .iter()
-            .map(|header| format!("{}: {}", header.name, String::from_utf8_lossy(&header.value)))
-            .collect()
+        headers.iter().map(|header| format!("{}: {}", header.name, String::from_utf8_lossy(&header.value))).collect()
     }
 
     #[test]
@@ -299,13 +262,7 @@ mod tests {
     fn the_first_value_of_a_list_is_replaced() {
         let mut all = headers(&[("Via", "SIP/2.0/UDP a, SIP/2.0/UDP b"), ("Via", "SIP/2.0/UDP c")]);
         all.set_first_value(&HeaderName::Via, b"SIP/2.0/UDP a;received=192.0.2.1");
-        assert_eq!(
-            lines(&all),
-            [
-                "Via: SIP/2.0/UDP a;received=192.0.2.1, SIP/2.0/UDP b",
-                "Via: SIP/2.0/UDP c"
-            ]
-        );
+        assert_eq!(lines(&all), ["Via: SIP/2.0/UDP a;received=192.0.2.1, SIP/2.0/UDP b", "Via: SIP/2.0/UDP c"]);
         all.set_first_value(&HeaderName::To, b"x");
         assert_eq!(all.len(), 2);
     }

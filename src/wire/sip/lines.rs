@@ -16,10 +16,7 @@ const HEAD_END: &[u8] = b"\r\n\r\n";
 /// before without finding the end.
 pub(super) fn head_len(bytes: &[u8], scanned: usize) -> Option<usize> {
     let from = scanned.saturating_sub(HEAD_END.len() - 1);
-    let at = bytes
-        .get(from..)?
-        .windows(HEAD_END.len())
-        .position(|window| window == HEAD_END)?;
+    let at = bytes.get(from..)?.windows(HEAD_END.len()).position(|window| window == HEAD_END)?;
     Some(from + at + HEAD_END.len())
 }
 
@@ -75,10 +72,7 @@ pub(super) fn unfold(whole: &Bytes, value: &[u8]) -> Option<Bytes> {
 }
 
 fn trim_end(text: &[u8]) -> &[u8] {
-    let end = text
-        .iter()
-        .rposition(|byte| !b" \t".contains(byte))
-        .map_or(0, |last| last + 1);
+    let end = text.iter().rposition(|byte| !b" \t".contains(byte)).map_or(0, |last| last + 1);
     text.get(..end).unwrap_or_default()
 }
 

@@ -89,12 +89,7 @@ impl Response {
                 None => headers.push(name, value.clone()),
             }
         }
-        Response {
-            status,
-            reason: Bytes::from_static(reason_phrase(status).as_bytes()),
-            headers,
-            body: Bytes::new(),
-        }
+        Response { status, reason: Bytes::from_static(reason_phrase(status).as_bytes()), headers, body: Bytes::new() }
     }
 
     /// The bytes for the wire. Content-Length is the body's length, whatever the headers say.
@@ -110,10 +105,7 @@ impl Response {
 
 /// Enough for the message in nearly every case, so that it is written into one allocation.
 fn capacity(headers: &Headers, body: &Bytes) -> usize {
-    let lines: usize = headers
-        .iter()
-        .map(|header| header.name.as_bytes().len() + header.value.len() + 4)
-        .sum();
+    let lines: usize = headers.iter().map(|header| header.name.as_bytes().len() + header.value.len() + 4).sum();
     128 + lines + body.len()
 }
 
@@ -143,27 +135,14 @@ fn write_rest(headers: &Headers, body: &Bytes, out: &mut Vec<u8>) {
 
 impl fmt::Debug for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} {} {:?} + {} bytes",
-            self.method,
-            self.uri,
-            self.headers,
-            self.body.len()
-        )
+        write!(f, "{} {} {:?} + {} bytes", self.method, self.uri, self.headers, self.body.len())
     }
 }
 
 impl fmt::Debug for Response {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let reason = String::from_utf8_lossy(&self.reason);
-        write!(
-            f,
-            "{} {reason} {:?} + {} bytes",
-            self.status,
-            self.headers,
-            self.body.len()
-        )
+        write!(f, "{} {reason} {:?} + {} bytes", self.status, self.headers, self.body.len())
     }
 }
 
@@ -177,39 +156,21 @@ mod tests {
             headers.push(name.clone(), value.to_string());
         }
         let uri = Uri::parse(b"sip:a@b").unwrap();
-        Request {
-            method: Method::Info,
-            uri,
-            headers,
-            body: Bytes::from_static(body),
-        }
+        Request { method: Method::Info, uri, headers, body: Bytes::from_static(body) }
     }
 
     #[test]
     fn content_length_is_the_truth() {
-        let lines = [
-            (HeaderName::ContentLength, "99"),
-            (HeaderName::Subject, "x"),
-            (HeaderName::ContentLength, "1"),
-        ];
+        let lines = [(HeaderName::ContentLength, "99"), (HeaderName::Subject, "x"), (HeaderName::ContentLength, "1")];
         let written = request(&lines, b"abc").write();
-        assert_eq!(
-            written,
-            "INFO sip:a@b SIP/2.0\r\nContent-Length: 3\r\nSubject: x\r\n\r\nabc"
-        );
+        assert_eq!(written, "INFO sip:a@b SIP/2.0\r\nContent-Length: 3\r\nSubject: x\r\n\r\nabc");
         let written = request(&[(HeaderName::Subject, "")], b"").write();
-        assert_eq!(
-            written,
-            "INFO sip:a@b SIP/2.0\r\nSubject: \r\nContent-Length: 0\r\n\r\n"
-        );
+        assert_eq!(written, "INFO sip:a@b SIP/2.0\r\nSubject: \r\nContent-Length: 0\r\n\r\n");
     }
 
     #[test]
     fn debug_shows_no_body() {
-        let shown = format!(
-            "{:?}",
-            request(&[(HeaderName::ContentType, "application/dtmf")], b"8642")
-        );
+        let shown = format!("{:?}", request(&[(HeaderName::ContentType, "application/dtmf")], b"8642"));
         assert_eq!(shown, "INFO sip:a@b [Content-Type] + 4 bytes");
     }
 

@@ -20,11 +20,7 @@ pub struct NameAddr {
 
 impl NameAddr {
     pub fn new(uri: Uri) -> NameAddr {
-        NameAddr {
-            display: None,
-            uri,
-            params: Params::new(),
-        }
+        NameAddr { display: None, uri, params: Params::new() }
     }
 
     /// Reads one address, in either form.
@@ -48,13 +44,8 @@ impl NameAddr {
         } else {
             return Self::parse_without_brackets(whole, text);
         };
-        let bracketed = rest
-            .strip_prefix(b"<")
-            .ok_or(ValueError("no < after the display name"))?;
-        let end = bracketed
-            .iter()
-            .position(|&byte| byte == b'>')
-            .ok_or(ValueError("< without >"))?;
+        let bracketed = rest.strip_prefix(b"<").ok_or(ValueError("no < after the display name"))?;
+        let end = bracketed.iter().position(|&byte| byte == b'>').ok_or(ValueError("< without >"))?;
         let (uri, rest) = cut(bracketed, end);
         let params = match trim(rest) {
             [] => &[][..],
@@ -78,11 +69,7 @@ impl NameAddr {
             return Err(ValueError("URI with ? or , outside < >"));
         }
         let uri = Uri::parse_bytes(&piece(whole, trim(uri)))?;
-        Ok(NameAddr {
-            display: None,
-            uri,
-            params: Params::parse(whole, params)?,
-        })
+        Ok(NameAddr { display: None, uri, params: Params::parse(whole, params)? })
     }
 
     /// The tag of From or To. Missing in a request that starts a dialog (To), and from elements of RFC 2543.
@@ -148,10 +135,7 @@ mod tests {
         let address = parse("\"J Rosenberg \\\\\\\"\"       <sip:jdrosen@example.com> ; tag = 98asjd8");
         assert_eq!(address.display.as_deref(), Some(&br#"J Rosenberg \""#[..]));
         assert_eq!(address.tag().unwrap(), "98asjd8");
-        assert_eq!(
-            address.to_bytes(),
-            r#""J Rosenberg \\\"" <sip:jdrosen@example.com>;tag=98asjd8"#
-        );
+        assert_eq!(address.to_bytes(), r#""J Rosenberg \\\"" <sip:jdrosen@example.com>;tag=98asjd8"#);
 
         let address = parse("sip:caller@example.net;tag=2234923");
         assert_eq!(address.tag().unwrap(), "2234923");
@@ -164,23 +148,11 @@ mod tests {
 
     #[test]
     fn what_the_torture_messages_want_read() {
-        assert_eq!(
-            parse("caller<sip:caller@example.com>;tag=323").display.unwrap(),
-            "caller"
-        );
-        assert_eq!(
-            parse("Bell, Alexander <sip:a@example.com>;tag=43").display.unwrap(),
-            "Bell, Alexander"
-        );
-        assert_eq!(
-            parse("\"Watson, Thomas\" < sip:t@example.org >").uri.to_bytes(),
-            "sip:t@example.org"
-        );
+        assert_eq!(parse("caller<sip:caller@example.com>;tag=323").display.unwrap(), "caller");
+        assert_eq!(parse("Bell, Alexander <sip:a@example.com>;tag=43").display.unwrap(), "Bell, Alexander");
+        assert_eq!(parse("\"Watson, Thomas\" < sip:t@example.org >").uri.to_bytes(), "sip:t@example.org");
         assert_eq!(parse("\"\" <sip:a@b>").display, None);
-        assert!(matches!(
-            parse("<http://www.example.com>;tag=3234233").uri,
-            Uri::Other(_)
-        ));
+        assert!(matches!(parse("<http://www.example.com>;tag=3234233").uri, Uri::Other(_)));
         let odd = parse(
             "token1~` token2'+_ token3*%!.- <sip:mundane@example.com>;fromParam''~+*_!.-%=\"\u{440},;\";tag=_token~1'+`*%!-.",
         );
@@ -215,9 +187,7 @@ mod tests {
 
     #[test]
     fn a_name_can_not_break_out_of_its_quotes() {
-        let address = NameAddr::new(parse("sip:a@b").uri)
-            .with_display("x\"\r\nVia: y")
-            .with_tag("t");
+        let address = NameAddr::new(parse("sip:a@b").uri).with_display("x\"\r\nVia: y").with_tag("t");
         assert_eq!(address.to_bytes(), "\"x\\\"  Via: y\" <sip:a@b>;tag=t");
     }
 }

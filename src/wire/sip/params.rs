@@ -37,24 +37,15 @@ impl Params {
     }
 
     fn find(&self, name: &str) -> Option<&Param> {
-        self.0
-            .iter()
-            .find(|param| param.name.eq_ignore_ascii_case(name.as_bytes()))
+        self.0.iter().find(|param| param.name.eq_ignore_ascii_case(name.as_bytes()))
     }
 
     /// Gives it this value, at its place or at the end. The caller sees to it that a value which is no token is quoted.
     pub fn set(&mut self, name: &str, value: Option<impl Into<Bytes>>) {
         let value = value.map(Into::into);
-        match self
-            .0
-            .iter_mut()
-            .find(|param| param.name.eq_ignore_ascii_case(name.as_bytes()))
-        {
+        match self.0.iter_mut().find(|param| param.name.eq_ignore_ascii_case(name.as_bytes())) {
             Some(param) => param.value = value,
-            None => self.0.push(Param {
-                name: Bytes::copy_from_slice(name.as_bytes()),
-                value,
-            }),
+            None => self.0.push(Param { name: Bytes::copy_from_slice(name.as_bytes()), value }),
         }
     }
 
@@ -112,10 +103,7 @@ impl Params {
             if name.is_empty() || !name.iter().copied().all(is_param_byte) || !is_value {
                 return Err(ValueError("malformed parameter"));
             }
-            params.push(Param {
-                name: piece(whole, name),
-                value: value.map(|value| piece(whole, value)),
-            });
+            params.push(Param { name: piece(whole, name), value: value.map(|value| piece(whole, value)) });
         }
         Ok(Params(params))
     }

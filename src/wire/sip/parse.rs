@@ -53,13 +53,8 @@ const SINGLE: [HeaderName; 7] = [
 ];
 
 /// Headers that every message has (RFC 3261 section 8.1.1), but for Max-Forwards, which RFC 2543 did not know.
-const MANDATORY: [HeaderName; 5] = [
-    HeaderName::Via,
-    HeaderName::From,
-    HeaderName::To,
-    HeaderName::CallId,
-    HeaderName::CSeq,
-];
+const MANDATORY: [HeaderName; 5] =
+    [HeaderName::Via, HeaderName::From, HeaderName::To, HeaderName::CallId, HeaderName::CSeq];
 
 /// Why a message was refused, for one line of the log. Quotes nothing of the message but names of headers.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -139,15 +134,8 @@ pub struct PartialRequest {
 }
 
 enum StartLine<'a> {
-    Request {
-        method: Method,
-        uri: &'a [u8],
-        is_version_2: bool,
-    },
-    Response {
-        status: u16,
-        reason: &'a [u8],
-    },
+    Request { method: Method, uri: &'a [u8], is_version_2: bool },
+    Response { status: u16, reason: &'a [u8] },
 }
 
 impl Message {
@@ -166,24 +154,12 @@ impl Message {
         let (headers, after_head, line_fault) = header_lines(&bytes, rest);
         let fault = size_fault.or(line_fault);
         match start {
-            StartLine::Request {
-                method,
-                uri,
-                is_version_2,
-            } => {
+            StartLine::Request { method, uri, is_version_2 } => {
                 let fault = if is_version_2 { fault } else { Some(Fault::Version) };
                 let uri = piece(&bytes, uri);
                 match checked_request(&method, &uri, &headers, &piece(&bytes, after_head), fault) {
-                    Ok((uri, body)) => Ok(Message::Request(Request {
-                        method,
-                        uri,
-                        headers,
-                        body,
-                    })),
-                    Err(fault) => Err(ParseError {
-                        answer: answer(&fault, method, &uri, headers),
-                        fault,
-                    }),
+                    Ok((uri, body)) => Ok(Message::Request(Request { method, uri, headers, body })),
+                    Err(fault) => Err(ParseError { answer: answer(&fault, method, &uri, headers), fault }),
                 }
             }
             StartLine::Response { status, reason } => {
@@ -192,12 +168,7 @@ impl Message {
                     None => checked_headers(&headers, None).and_then(|()| body(&headers, &piece(&bytes, after_head))),
                 };
                 let body = body.map_err(unanswered)?;
-                Ok(Message::Response(Response {
-                    status,
-                    reason: piece(&bytes, reason),
-                    headers,
-                    body,
-                }))
+                Ok(Message::Response(Response { status, reason: piece(&bytes, reason), headers, body }))
             }
         }
     }
@@ -209,14 +180,9 @@ impl Message {
 /// Request-URI, so that more blanks make that malformed (sections 3.1.2.8 and 3.1.2.9), and the request can be answered.
 fn start_line(line: &[u8]) -> Result<StartLine<'_>, Fault> {
     if version(line).is_some() {
-        let (version_text, rest) = cut(
-            line,
-            line.iter().position(|&byte| byte == b' ').ok_or(Fault::StatusLine)?,
-        );
+        let (version_text, rest) = cut(line, line.iter().position(|&byte| byte == b' ').ok_or(Fault::StatusLine)?);
         let (code, reason) = cut(rest, rest.iter().position(|&byte| byte == b' ').unwrap_or(rest.len()));
-        let status = number(code)
-            .filter(|code| (100..700).contains(code))
-            .ok_or(Fault::StatusLine)?;
+        let status = number(code).filter(|code| (100..700).contains(code)).ok_or(Fault::StatusLine)?;
         if version(version_text) != Some(b"2.0") {
             return Err(Fault::Version);
         }
@@ -230,17 +196,11 @@ fn start_line(line: &[u8]) -> Result<StartLine<'_>, Fault> {
     let (uri, version_text) = cut(rest, rest.iter().rposition(|&byte| byte == b' ').ok_or(Fault::NotSip)?);
     let method = Method::parse(method).ok_or(Fault::NotSip)?;
     let version = version(version_text).ok_or(Fault::NotSip)?;
-    let is_version = version
-        .split(|&byte| byte == b'.')
-        .all(|part| number::<u64>(part).is_some());
+    let is_version = version.split(|&byte| byte == b'.').all(|part| number::<u64>(part).is_some());
     if !is_version {
         return Err(Fault::NotSip);
     }
-    Ok(StartLine::Request {
-        method,
-        uri,
-        is_version_2: version == b"2.0",
-    })
+    Ok(StartLine::Request { method, uri, is_version_2: version == b"2.0" })
 }
 
 /// What follows `SIP/`, in any case.
@@ -360,11 +320,7 @@ fn answer(fault: &Fault, method: Method, uri: &Bytes, headers: Headers) -> Optio
     can_answer.then(|| Answer {
         status,
         reason: reason_phrase(status),
-        request: Box::new(PartialRequest {
-            method,
-            uri: Uri::parse_bytes(uri).ok(),
-            headers,
-        }),
+        request: Box::new(PartialRequest { method, uri: Uri::parse_bytes(uri).ok(), headers }),
     })
 }
 
@@ -398,10 +354,7 @@ mod tests {
 
     #[test]
     fn folded_lines_and_compact_names() {
-        let headers = HEADERS
-            .replace("Via:", "v :")
-            .replace("To: ", "t\t:\r\n  \t")
-            .replace("1 OPT", "1\r\n\tOPT");
+        let headers = HEADERS.replace("Via:", "v :").replace("To: ", "t\t:\r\n  \t").replace("1 OPT", "1\r\n\tOPT");
         let request = options(&format!("{headers}s: a \r\n \r\n b\r\n")).unwrap();
         assert_eq!(request.headers.to().unwrap().uri.user().unwrap(), "c");
         assert_eq!(request.headers.get(&HeaderName::Subject).unwrap(), "a b");
@@ -410,19 +363,10 @@ mod tests {
 
     #[test]
     fn bytes_that_are_no_utf8_are_carried_through() {
-        let text = [
-            b"OPTIONS sip:c@d SIP/2.0\r\nSubject: caf\xe9\0\r\n",
-            HEADERS.as_bytes(),
-            b"X-\x7f: 1\r\n\r\n",
-        ]
-        .concat();
+        let text =
+            [b"OPTIONS sip:c@d SIP/2.0\r\nSubject: caf\xe9\0\r\n", HEADERS.as_bytes(), b"X-\x7f: 1\r\n\r\n"].concat();
         assert_eq!(fault(parse(text)), ("malformed header line".into(), Some(400)));
-        let text = [
-            b"OPTIONS sip:c@d SIP/2.0\r\nSubject: caf\xe9\0\r\n",
-            HEADERS.as_bytes(),
-            b"\r\n",
-        ]
-        .concat();
+        let text = [b"OPTIONS sip:c@d SIP/2.0\r\nSubject: caf\xe9\0\r\n", HEADERS.as_bytes(), b"\r\n"].concat();
         let written = parse(text).unwrap().write();
         assert!(written.windows(7).any(|window| window == b" caf\xe9\0\r"));
     }
@@ -430,16 +374,10 @@ mod tests {
     #[test]
     fn start_lines_that_are_answered() {
         let start = |line: &str| fault(request(line, HEADERS, ""));
-        assert_eq!(
-            start("OPTIONS sip:c@d SIP/7.0"),
-            ("SIP version is not 2.0".into(), Some(505))
-        );
-        for line in [
-            "OPTIONS  sip:c@d SIP/2.0",
-            "OPTIONS <sip:c@d> SIP/2.0",
-            "OPTIONS sip:c@d; lr SIP/2.0",
-            "OPTIONS  SIP/2.0",
-        ] {
+        assert_eq!(start("OPTIONS sip:c@d SIP/7.0"), ("SIP version is not 2.0".into(), Some(505)));
+        for line in
+            ["OPTIONS  sip:c@d SIP/2.0", "OPTIONS <sip:c@d> SIP/2.0", "OPTIONS sip:c@d; lr SIP/2.0", "OPTIONS  SIP/2.0"]
+        {
             assert_eq!(start(line).1, Some(400), "{line}");
         }
         assert_eq!(start("OPTIONS sip:c@d?Route=x SIP/2.0").1, Some(400));
@@ -468,10 +406,7 @@ mod tests {
     #[test]
     fn mandatory_and_single_headers() {
         for name in ["Via", "From", "To", "Call-ID", "CSeq"] {
-            let rest: String = HEADERS
-                .split_inclusive('\n')
-                .filter(|line| !line.starts_with(name))
-                .collect();
+            let rest: String = HEADERS.split_inclusive('\n').filter(|line| !line.starts_with(name)).collect();
             assert_eq!(fault(options(&rest)), (format!("{name} is missing"), None));
         }
         for line in HEADERS.split_inclusive('\n').skip(1) {
@@ -487,22 +422,14 @@ mod tests {
             ("<sip:a@b>", "\"a <sip:a@b>", "From: unbalanced quote"),
             ("<sip:c@d>", "sip:c@d?x", "To: URI with ? or , outside < >"),
             ("ID: x", "ID: x y", "Call-ID: not one word"),
-            (
-                "1 OPTIONS",
-                "4294967296 OPTIONS",
-                "CSeq: CSeq number malformed or too large",
-            ),
+            ("1 OPTIONS", "4294967296 OPTIONS", "CSeq: CSeq number malformed or too large"),
             ("1 OPTIONS", "1 INVITE", "CSeq names another method"),
             ("70", "256", "Max-Forwards: malformed Max-Forwards"),
             ("70", "70\r\nno colon", "malformed header line"),
             ("70", "70\nX: y", "CR or LF alone in a line"),
             ("70", "70\r\nX: y\rz", "CR or LF alone in a line"),
         ] {
-            assert_eq!(
-                fault(options(&HEADERS.replace(good, bad))),
-                (text.into(), Some(400)),
-                "{bad}"
-            );
+            assert_eq!(fault(options(&HEADERS.replace(good, bad))), (text.into(), Some(400)), "{bad}");
         }
     }
 
@@ -511,10 +438,7 @@ mod tests {
         let headers = HEADERS.replace("OPTIONS", "INVITE");
         let invite = |more: &str| request("INVITE sip:c@d SIP/2.0", &format!("{headers}{more}"), "");
         assert!(invite("Contact: <sip:a@b>, *\r\nRecord-Route: <sip:p;lr>,<sip:q;lr>\r\n").is_ok());
-        assert_eq!(
-            fault(invite("Contact: <sip:a@b\r\n")),
-            ("Contact: < without >".into(), Some(400))
-        );
+        assert_eq!(fault(invite("Contact: <sip:a@b\r\n")), ("Contact: < without >".into(), Some(400)));
         assert_eq!(fault(invite("Record-Route: sip\r\n")).1, Some(400));
         assert!(options(&format!("{HEADERS}Contact: <sip:a@b\r\n")).is_ok());
     }
@@ -524,20 +448,10 @@ mod tests {
         let body = |headers: &str| request("OPTIONS sip:c@d SIP/2.0", &format!("{HEADERS}{headers}"), "12345");
         assert_eq!(body("").unwrap().body, "12345");
         assert_eq!(body("l: 3\r\nContent-Length: 003\r\n").unwrap().body, "123");
-        assert_eq!(
-            fault(body("l: 6\r\n")),
-            ("Content-Length is larger than the body".into(), Some(400))
-        );
-        assert_eq!(
-            fault(body("l: 3\r\nl: 4\r\n")),
-            ("two different Content-Lengths".into(), Some(400))
-        );
+        assert_eq!(fault(body("l: 6\r\n")), ("Content-Length is larger than the body".into(), Some(400)));
+        assert_eq!(fault(body("l: 3\r\nl: 4\r\n")), ("two different Content-Lengths".into(), Some(400)));
         for bad in ["-1", "", "3 3", "3,3", "18446744073709551616", "0x3"] {
-            assert_eq!(
-                fault(body(&format!("l: {bad}\r\n"))),
-                ("malformed Content-Length".into(), Some(400)),
-                "{bad}"
-            );
+            assert_eq!(fault(body(&format!("l: {bad}\r\n"))), ("malformed Content-Length".into(), Some(400)), "{bad}");
         }
     }
 
@@ -545,10 +459,7 @@ mod tests {
     fn bounds() {
         let lines = |count: usize| options(&format!("{HEADERS}{}", "X-Y: z\r\n".repeat(count)));
         assert!(lines(HEADER_LINES_MAX - 6).is_ok());
-        assert_eq!(
-            fault(lines(HEADER_LINES_MAX - 5)),
-            ("more than 128 header lines".into(), Some(513))
-        );
+        assert_eq!(fault(lines(HEADER_LINES_MAX - 5)), ("more than 128 header lines".into(), Some(513)));
         let body = "x".repeat(MESSAGE_BYTES_MAX);
         assert_eq!(fault(request("OPTIONS sip:c@d SIP/2.0", HEADERS, &body)).1, Some(513));
     }
@@ -568,22 +479,14 @@ mod tests {
         let headers = HEADERS.replace("OPTIONS", "ACK");
         assert!(request("ACK sip:c@d SIP/2.0", &headers, "").is_ok());
         assert_eq!(fault(request("ACK sip:c@d SIP/3.0", &headers, "")).1, None);
-        assert_eq!(
-            fault(request("ACK sip:c@d SIP/2.0", &format!("{headers}l: 9\r\n"), "")).1,
-            None
-        );
+        assert_eq!(fault(request("ACK sip:c@d SIP/2.0", &format!("{headers}l: 9\r\n"), "")).1, None);
     }
 
     #[test]
     fn responses() {
         let response = |start: &str| parse(format!("{start}\r\n{HEADERS}\r\n"));
-        let Message::Response(ringing) = response("SIP/2.0 180 Es klingelt \u{1f514}").unwrap() else {
-            panic!()
-        };
-        assert_eq!(
-            (ringing.status, &ringing.reason[..]),
-            (180, "Es klingelt \u{1f514}".as_bytes())
-        );
+        let Message::Response(ringing) = response("SIP/2.0 180 Es klingelt \u{1f514}").unwrap() else { panic!() };
+        assert_eq!((ringing.status, &ringing.reason[..]), (180, "Es klingelt \u{1f514}".as_bytes()));
         for start in ["SIP/2.0 200 ", "SIP/2.0 200", "sip/2.0 699 x"] {
             assert!(response(start).is_ok(), "{start}");
         }
@@ -607,10 +510,6 @@ mod tests {
         assert_eq!(answer.request.method, Method::Options);
         assert_eq!(answer.request.uri.unwrap().to_bytes(), "sip:c@d");
         let response = Response::answering(&answer.request.headers, answer.status, Some("t"));
-        assert!(
-            response
-                .write()
-                .starts_with(b"SIP/2.0 400 Bad Request\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK1\r\n")
-        );
+        assert!(response.write().starts_with(b"SIP/2.0 400 Bad Request\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK1\r\n"));
     }
 }

@@ -17,10 +17,7 @@ const TOKEN_BYTES: [bool; 256] = {
     while byte < 256 {
         let value = byte as u8;
         table[byte] = value.is_ascii_alphanumeric()
-            || matches!(
-                value,
-                b'-' | b'.' | b'!' | b'%' | b'*' | b'_' | b'+' | b'`' | b'\'' | b'~'
-            );
+            || matches!(value, b'-' | b'.' | b'!' | b'%' | b'*' | b'_' | b'+' | b'`' | b'\'' | b'~');
         byte += 1;
     }
     table
@@ -46,10 +43,7 @@ pub(super) fn is_param_byte(byte: u8) -> bool {
 pub(super) fn trim(text: &[u8]) -> &[u8] {
     let is_blank = |byte: &u8| matches!(byte, b' ' | b'\t');
     let start = text.iter().position(|byte| !is_blank(byte)).unwrap_or(text.len());
-    let end = text
-        .iter()
-        .rposition(|byte| !is_blank(byte))
-        .map_or(start, |last| last + 1);
+    let end = text.iter().rposition(|byte| !is_blank(byte)).map_or(start, |last| last + 1);
     text.get(start..end).unwrap_or_default()
 }
 
@@ -68,8 +62,7 @@ pub(super) fn find(text: &[u8], wanted: u8) -> Option<usize> {
 
 /// Whether a CR or LF is in it.
 pub(super) fn has_line_break(text: &[u8]) -> bool {
-    text.iter()
-        .fold(false, |found, &byte| found | (byte == b'\r') | (byte == b'\n'))
+    text.iter().fold(false, |found, &byte| found | (byte == b'\r') | (byte == b'\n'))
 }
 
 /// What lies before and after the byte at `at`.
@@ -112,11 +105,7 @@ pub(super) fn unquote(whole: &Bytes, quoted: &[u8]) -> Bytes {
     let mut text = Vec::with_capacity(inner.len());
     let mut bytes = inner.iter();
     while let Some(&byte) = bytes.next() {
-        text.push(if byte == b'\\' {
-            *bytes.next().unwrap_or(&byte)
-        } else {
-            byte
-        });
+        text.push(if byte == b'\\' { *bytes.next().unwrap_or(&byte) } else { byte });
     }
     text.into()
 }
@@ -150,10 +139,7 @@ pub(super) fn split(text: &[u8], separator: u8) -> impl Iterator<Item = &[u8]> {
             let tail = text.get(at..).unwrap_or_default();
             at += match byte {
                 b'"' => quoted_len(tail).unwrap_or(tail.len()),
-                b'<' => tail
-                    .iter()
-                    .position(|&byte| byte == b'>')
-                    .map_or(tail.len(), |end| end + 1),
+                b'<' => tail.iter().position(|&byte| byte == b'>').map_or(tail.len(), |end| end + 1),
                 _ => 1,
             };
         }
@@ -203,9 +189,7 @@ mod tests {
     use super::*;
 
     fn parts(text: &str, separator: u8) -> Vec<String> {
-        split(text.as_bytes(), separator)
-            .map(|part| String::from_utf8_lossy(part).into_owned())
-            .collect()
+        split(text.as_bytes(), separator).map(|part| String::from_utf8_lossy(part).into_owned()).collect()
     }
 
     #[test]

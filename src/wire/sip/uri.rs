@@ -88,10 +88,7 @@ impl Host {
     /// `host` or `host:port`, where `text` is a slice of `whole`. Blanks around the colon are taken, as Via allows them.
     pub(super) fn parse_with_port(whole: &Bytes, text: &[u8]) -> Result<(Host, Option<u16>), ValueError> {
         let host_len = match text.first() {
-            Some(b'[') => text
-                .iter()
-                .position(|&byte| byte == b']')
-                .map_or(text.len(), |end| end + 1),
+            Some(b'[') => text.iter().position(|&byte| byte == b']').map_or(text.len(), |end| end + 1),
             _ => text.iter().position(|&byte| byte == b':').unwrap_or(text.len()),
         };
         let (host, rest) = text.split_at(host_len);
@@ -150,16 +147,10 @@ impl Uri {
 
     /// [`Uri::parse`] without a copy: the pieces share the memory of `whole`.
     pub fn parse_bytes(whole: &Bytes) -> Result<Uri, ValueError> {
-        if whole
-            .iter()
-            .any(|&byte| byte <= b' ' || byte == 0x7f || b"<>\"".contains(&byte))
-        {
+        if whole.iter().any(|&byte| byte <= b' ' || byte == 0x7f || b"<>\"".contains(&byte)) {
             return Err(ValueError("a character that no URI may contain"));
         }
-        let colon = whole
-            .iter()
-            .position(|&byte| byte == b':')
-            .ok_or(ValueError("URI without a scheme"))?;
+        let colon = whole.iter().position(|&byte| byte == b':').ok_or(ValueError("URI without a scheme"))?;
         let (scheme, rest) = cut(whole, colon);
         if scheme.eq_ignore_ascii_case(b"sip") {
             SipUri::parse(whole, rest, false).map(Uri::Sip)
@@ -173,10 +164,7 @@ impl Uri {
             if !scheme.first().is_some_and(u8::is_ascii_alphabetic) || !scheme.iter().all(is_scheme_byte) {
                 return Err(ValueError("malformed URI scheme"));
             }
-            Ok(Uri::Other(OtherUri {
-                scheme: piece(whole, scheme),
-                rest: piece(whole, rest),
-            }))
+            Ok(Uri::Other(OtherUri { scheme: piece(whole, scheme), rest: piece(whole, rest) }))
         }
     }
 
@@ -313,19 +301,12 @@ impl TelUri {
         if number.is_empty() || !number.iter().all(is_number_byte) {
             return Err(ValueError("malformed telephone number"));
         }
-        Ok(TelUri {
-            number: piece(whole, number),
-            params: Params::parse(whole, params)?,
-        })
+        Ok(TelUri { number: piece(whole, number), params: Params::parse(whole, params)? })
     }
 
     /// The number without visual separators: digits, `*`, `#`, hex letters, and a leading `+`.
     pub fn digits(&self) -> String {
-        unescape(&self.number)
-            .iter()
-            .filter(|byte| !b"-.()".contains(byte))
-            .map(|&byte| char::from(byte))
-            .collect()
+        unescape(&self.number).iter().filter(|byte| !b"-.()".contains(byte)).map(|&byte| char::from(byte)).collect()
     }
 }
 
@@ -373,12 +354,7 @@ impl fmt::Debug for TelUri {
 
 impl fmt::Debug for OtherUri {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}:{}",
-            String::from_utf8_lossy(&self.scheme),
-            String::from_utf8_lossy(&self.rest)
-        )
+        write!(f, "{}:{}", String::from_utf8_lossy(&self.scheme), String::from_utf8_lossy(&self.rest))
     }
 }
 
@@ -404,16 +380,8 @@ mod tests {
         assert!(uri.params.has("lr"));
         assert_eq!(uri.headers.as_deref(), Some(&b"Subject=x"[..]));
         let whole = Uri::Sip(uri.clone());
-        assert_eq!(
-            whole.to_bytes(),
-            "sips:anna:secret@Example.com:5061;transport=tcp;lr?Subject=x"
-        );
-        for shown in [
-            format!("{uri:?}"),
-            format!("{uri}"),
-            format!("{whole:?}"),
-            format!("{whole}"),
-        ] {
+        assert_eq!(whole.to_bytes(), "sips:anna:secret@Example.com:5061;transport=tcp;lr?Subject=x");
+        for shown in [format!("{uri:?}"), format!("{uri}"), format!("{whole:?}"), format!("{whole}")] {
             assert!(!shown.contains("secret") && shown.contains("anna"), "{shown}");
         }
     }
@@ -456,10 +424,7 @@ mod tests {
         assert_eq!(Uri::Sip(uri).user().unwrap(), "sips:user@example.com");
         let odd = "sip:1_unusual.URI~(to-be!sure)&isn't+it$/crazy?,/;;*:&it+has=1,weird!*pas$wo~d_too.(doesn't-it)@example.com";
         let uri = sip(odd);
-        assert_eq!(
-            uri.user.as_deref(),
-            Some(&b"1_unusual.URI~(to-be!sure)&isn't+it$/crazy?,/;;*"[..])
-        );
+        assert_eq!(uri.user.as_deref(), Some(&b"1_unusual.URI~(to-be!sure)&isn't+it$/crazy?,/;;*"[..]));
         assert_eq!(Uri::Sip(uri).to_bytes(), odd);
         assert_eq!(Uri::Sip(sip("sip:*6#@host")).user().unwrap(), "*6#");
     }
@@ -473,26 +438,17 @@ mod tests {
 
     #[test]
     fn telephone_numbers() {
-        let Uri::Tel(uri) = Uri::parse(b"tel:+1-201-555-0123;phone-context=example.com").unwrap() else {
-            panic!()
-        };
+        let Uri::Tel(uri) = Uri::parse(b"tel:+1-201-555-0123;phone-context=example.com").unwrap() else { panic!() };
         assert_eq!(uri.digits(), "+12015550123");
         assert_eq!(uri.params.get("phone-context").unwrap(), "example.com");
-        assert_eq!(
-            Uri::Tel(uri).to_bytes(),
-            "tel:+1-201-555-0123;phone-context=example.com"
-        );
+        assert_eq!(Uri::Tel(uri).to_bytes(), "tel:+1-201-555-0123;phone-context=example.com");
         assert!(Uri::parse(b"tel:").is_err());
         assert!(Uri::parse(b"tel:anna@example.com").is_err());
     }
 
     #[test]
     fn other_schemes_are_carried_along() {
-        for text in [
-            "nobodyKnowsThisScheme:totallyopaquecontent",
-            "soap.beep://192.0.2.103:3002",
-            "http://a/?b",
-        ] {
+        for text in ["nobodyKnowsThisScheme:totallyopaquecontent", "soap.beep://192.0.2.103:3002", "http://a/?b"] {
             let uri = Uri::parse(text.as_bytes()).unwrap();
             assert!(matches!(uri, Uri::Other(_)), "{text}");
             assert_eq!(uri.to_bytes(), text);

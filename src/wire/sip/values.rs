@@ -18,10 +18,7 @@ pub struct CSeq {
 impl CSeq {
     pub fn parse(text: &[u8]) -> Result<CSeq, ValueError> {
         let text = trim(text);
-        let blank = text
-            .iter()
-            .position(|byte| b" \t".contains(byte))
-            .ok_or(ValueError("malformed CSeq"))?;
+        let blank = text.iter().position(|byte| b" \t".contains(byte)).ok_or(ValueError("malformed CSeq"))?;
         let (sequence, method) = cut(text, blank);
         Ok(CSeq {
             number: number(sequence).ok_or(ValueError("CSeq number malformed or too large"))?,
@@ -56,10 +53,7 @@ impl MediaType {
             Some(at) => cut(&whole, at),
             None => (&whole[..], &[][..]),
         };
-        let slash = range
-            .iter()
-            .position(|&byte| byte == b'/')
-            .ok_or(ValueError("malformed media type"))?;
+        let slash = range.iter().position(|&byte| byte == b'/').ok_or(ValueError("malformed media type"))?;
         let (kind, subtype) = cut(range, slash);
         let (kind, subtype) = (trim(kind), trim(subtype));
         if !is_token(kind) || !is_token(subtype) {
@@ -94,10 +88,7 @@ impl MediaType {
 
 impl fmt::Display for MediaType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (kind, subtype) = (
-            String::from_utf8_lossy(&self.kind),
-            String::from_utf8_lossy(&self.subtype),
-        );
+        let (kind, subtype) = (String::from_utf8_lossy(&self.kind), String::from_utf8_lossy(&self.subtype));
         write!(f, "{kind}/{subtype}{}", self.params)
     }
 }
@@ -173,10 +164,7 @@ impl Warning {
 /// the largest: what it asks for is "very long" (RFC 4475 section 3.1.2.4). `None` where there is no number.
 pub fn delta_seconds(text: &[u8]) -> Option<u32> {
     let text = trim(text);
-    let digits = text
-        .iter()
-        .position(|byte| !byte.is_ascii_digit())
-        .unwrap_or(text.len());
+    let digits = text.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(text.len());
     let (digits, rest) = text.split_at(digits);
     let ends = matches!(rest.first(), None | Some(b' ' | b'\t' | b';' | b'('));
     (!digits.is_empty() && ends).then(|| number(digits).unwrap_or(u32::MAX))
@@ -191,16 +179,7 @@ mod tests {
         let cseq = CSeq::parse(b"0009   INVITE").unwrap();
         assert_eq!((cseq.number, &cseq.method), (9, &Method::Invite));
         assert_eq!(cseq.to_bytes(), "9 INVITE");
-        for bad in [
-            "36893488147419103232 REGISTER",
-            "-1 INVITE",
-            "INVITE",
-            "1",
-            "1 ",
-            "1 A B",
-            "",
-            "4294967296 ACK",
-        ] {
+        for bad in ["36893488147419103232 REGISTER", "-1 INVITE", "INVITE", "1", "1 ", "1 A B", "", "4294967296 ACK"] {
             assert!(CSeq::parse(bad.as_bytes()).is_err(), "{bad}");
         }
     }
@@ -209,17 +188,10 @@ mod tests {
     fn media_types() {
         let sdp = MediaType::parse(b"Application/SDP ; charset=utf-8").unwrap();
         assert!(sdp.is("application/sdp") && !sdp.is("application/dtmf"));
-        for (range, admits) in [
-            ("*/*", true),
-            ("application/*", true),
-            ("application/sdp;q=0.5", true),
-            ("text/*", false),
-        ] {
-            assert_eq!(
-                MediaType::parse(range.as_bytes()).unwrap().admits("application/sdp"),
-                admits,
-                "{range}"
-            );
+        for (range, admits) in
+            [("*/*", true), ("application/*", true), ("application/sdp;q=0.5", true), ("text/*", false)]
+        {
+            assert_eq!(MediaType::parse(range.as_bytes()).unwrap().admits("application/sdp"), admits, "{range}");
         }
         for bad in ["", "application", "application/", "/sdp", "a b/c"] {
             assert!(MediaType::parse(bad.as_bytes()).is_err(), "{bad}");
@@ -229,13 +201,7 @@ mod tests {
     #[test]
     fn session_expires() {
         let value = SessionExpires::parse(b"1800 ; refresher=UAS;x=y").unwrap();
-        assert_eq!(
-            value,
-            SessionExpires {
-                interval_s: 1800,
-                refresher: Some(Refresher::Uas)
-            }
-        );
+        assert_eq!(value, SessionExpires { interval_s: 1800, refresher: Some(Refresher::Uas) });
         assert_eq!(value.to_bytes(), "1800;refresher=uas");
         assert_eq!(SessionExpires::parse(b"90").unwrap().refresher, None);
         assert!(SessionExpires::parse(b"90;refresher=me").is_err());
@@ -254,11 +220,7 @@ mod tests {
 
     #[test]
     fn warnings_are_quoted() {
-        let warning = Warning {
-            code: 305,
-            agent: "anteroom".into(),
-            text: "no \"common\" codec".into(),
-        };
+        let warning = Warning { code: 305, agent: "anteroom".into(), text: "no \"common\" codec".into() };
         assert_eq!(warning.to_bytes(), r#"305 anteroom "no \"common\" codec""#);
     }
 }

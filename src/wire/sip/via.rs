@@ -82,12 +82,7 @@ impl Via {
             name if name.eq_ignore_ascii_case(b"TLS") => ViaTransport::Tls,
             name => ViaTransport::Other(piece(whole, name)),
         };
-        Ok(Via {
-            transport,
-            host,
-            port,
-            params: Params::parse(whole, params)?,
-        })
+        Ok(Via { transport, host, port, params: Params::parse(whole, params)? })
     }
 
     /// The branch as it is.
@@ -100,9 +95,7 @@ impl Via {
     pub fn unique_branch(&self) -> Option<&Bytes> {
         self.branch().filter(|branch| {
             branch.len() > MAGIC_COOKIE.len()
-                && branch
-                    .get(..MAGIC_COOKIE.len())
-                    .is_some_and(|cookie| cookie.eq_ignore_ascii_case(MAGIC_COOKIE))
+                && branch.get(..MAGIC_COOKIE.len()).is_some_and(|cookie| cookie.eq_ignore_ascii_case(MAGIC_COOKIE))
         })
     }
 
@@ -119,10 +112,7 @@ impl Via {
     /// `received`, with or without brackets around an IPv6 address (RFC 5118 section 4.5).
     pub fn received(&self) -> Option<IpAddr> {
         let text = std::str::from_utf8(self.params.get("received")?).ok()?;
-        let text = text
-            .strip_prefix('[')
-            .and_then(|text| text.strip_suffix(']'))
-            .unwrap_or(text);
+        let text = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
         text.parse().ok()
     }
 
@@ -190,10 +180,7 @@ mod tests {
         assert_eq!(branch("SIP/2.0/UDP h;branch=z9hG4bK"), None);
         assert_eq!(branch("SIP/2.0/UDP h;branch=390skdjuw"), None);
         assert_eq!(branch("SIP/2.0/UDP h"), None);
-        assert_eq!(
-            parse("SIP/2.0/TCP h;branch=z9hG4bK-.!%66*_+`'~").branch().unwrap(),
-            "z9hG4bK-.!%66*_+`'~"
-        );
+        assert_eq!(parse("SIP/2.0/TCP h;branch=z9hG4bK-.!%66*_+`'~").branch().unwrap(), "z9hG4bK-.!%66*_+`'~");
     }
 
     #[test]
@@ -204,10 +191,7 @@ mod tests {
             via.stamp(source);
             via.to_string()
         };
-        assert_eq!(
-            stamped("SIP/2.0/UDP 192.0.2.9:5060;branch=x", source),
-            "SIP/2.0/UDP 192.0.2.9:5060;branch=x"
-        );
+        assert_eq!(stamped("SIP/2.0/UDP 192.0.2.9:5060;branch=x", source), "SIP/2.0/UDP 192.0.2.9:5060;branch=x");
         assert_eq!(
             stamped("SIP/2.0/UDP host;branch=x;received=1.2.3.4", source),
             "SIP/2.0/UDP host;branch=x;received=192.0.2.9"
@@ -216,10 +200,7 @@ mod tests {
             stamped("SIP/2.0/UDP 192.0.2.9;rport;branch=x", source),
             "SIP/2.0/UDP 192.0.2.9;rport=40000;branch=x;received=192.0.2.9"
         );
-        assert_eq!(
-            stamped("SIP/2.0/UDP 192.0.2.9;received=1.2.3.4", source),
-            "SIP/2.0/UDP 192.0.2.9"
-        );
+        assert_eq!(stamped("SIP/2.0/UDP 192.0.2.9;received=1.2.3.4", source), "SIP/2.0/UDP 192.0.2.9");
         let mapped: SocketAddr = "[::ffff:192.0.2.9]:5060".parse().unwrap();
         assert_eq!(stamped("SIP/2.0/UDP 192.0.2.9", mapped), "SIP/2.0/UDP 192.0.2.9");
     }
@@ -227,14 +208,8 @@ mod tests {
     #[test]
     fn received_with_and_without_brackets() {
         let address: IpAddr = "2001:db8::9:255".parse().unwrap();
-        assert_eq!(
-            parse("SIP/2.0/UDP [2001:db8::9:1];received=[2001:db8::9:255];branch=z").received(),
-            Some(address)
-        );
-        assert_eq!(
-            parse("SIP/2.0/UDP [2001:db8::9:1];received=2001:db8::9:255;branch=z").received(),
-            Some(address)
-        );
+        assert_eq!(parse("SIP/2.0/UDP [2001:db8::9:1];received=[2001:db8::9:255];branch=z").received(), Some(address));
+        assert_eq!(parse("SIP/2.0/UDP [2001:db8::9:1];received=2001:db8::9:255;branch=z").received(), Some(address));
         assert_eq!(parse("SIP/2.0/UDP h;received=host").received(), None);
         assert_eq!(parse("SIP/2.0/UDP h;rport=5060").rport(), Some(5060));
         assert_eq!(parse("SIP/2.0/UDP h;rport=66000").rport(), None);
@@ -242,15 +217,9 @@ mod tests {
 
     #[test]
     fn malformed_ones_are_refused() {
-        for bad in [
-            "",
-            ";",
-            "SIP/2.0/UDP",
-            "SIP/2.0/UDP ",
-            "SIP/2.0 UDP host",
-            "SIP/2.0/U DP ho st",
-            "SIP/2.0/UDP ;branch=x",
-        ] {
+        for bad in
+            ["", ";", "SIP/2.0/UDP", "SIP/2.0/UDP ", "SIP/2.0 UDP host", "SIP/2.0/U DP ho st", "SIP/2.0/UDP ;branch=x"]
+        {
             assert!(Via::parse(bad.as_bytes()).is_err(), "{bad}");
         }
     }

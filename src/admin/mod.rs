@@ -1,0 +1,20 @@
+//! Layer 4: what administrators do, once, for whatever they do it with: the command line now, the API and the console
+//! later. Each operation checks what it is given, does it in the store, and answers with what may be shown.
+//!
+//! ```text
+//!  command line ─┐
+//!  API ──────────┼─▶ Administrator (who, from where) ─▶ credentials::Store (rules, audit, one transaction)
+//!  console ──────┘            │
+//!                             └─▶ a view: what is shown, with the PIN masked; `NewPin` alone shows one, once
+//! ```
+//!
+//! | file | its idea |
+//! | --- | --- |
+//! | [`operations`] | the operations |
+//! | [`view`] | what is shown of users, settings, budgets and the audit |
+
+pub mod operations;
+pub mod view;
+
+pub use operations::{AdminError, Administrator, Mail};
+pub use view::{AuditView, BudgetView, EnabledView, NewPinView, SettingView, ShownOnce, UserView};

@@ -1,0 +1,109 @@
+//! The media side of every call: RTP in, digits out, prompts, hold music and the meeting's mix back. Pure: sockets, clock
+//! and randomness come in as arguments, packets go out through a closure, and nothing on the way of a packet allocates.
+//!
+//! ```text
+//!             datagram                                              datagram
+//!                │                                                     ▲
+//!          ┌─────▼─────┐   ┌────────┐   ┌─────────┐   ┌───────┐   ┌────┴───┐
+//!  leg:    │ binding,  ├──►│ jitter ├──►│ playout ├──►│ level ├─┐ │ sender │
+//!          │ receiver  │   │ buffer │   │ (+ con- │   │ gate  │ │ └────▲───┘
+//!          │           │   └────────┘   │ cealing)│   └───────┘ │      │  source: prompt, music, silence by cursor
+//!          └─────┬─────┘                └────┬────┘             │      │
+//!           dtmf/events                 dtmf/tones         ┌────▼──────┴──┐
+//!                └──────► dtmf/merge ◄───────┘             │ mixer: sum,  │  one per meeting
+//!                             │                            │ mix-minus,   │
+//!                           Digit                          │ limiter      │
+//!                                                          └──────────────┘
+//!  plane:  all legs and meetings of one media thread; commands in, events out, one tick each 20 ms
+//! ```
+//!
+//! | file | its idea |
+//! | --- | --- |
+//! | [`plane`] | every leg and meeting of one media thread; the 20 ms tick |
+//! | [`leg`] | one call's media: what it hears, what is heard of it |
+//! | [`binding`] | which source is believed |
+//! | [`receiver`] | what is counted about its stream |
+//! | [`jitter`] | packets in the order of their timestamps |
+//! | [`playout`] | which 20 ms of them are due now; the delay follows the network |
+//! | [`concealment`] | what stands in for what was lost |
+//! | [`level`] | who speaks: the gate before decoding and mixing |
+//! | [`mixer`] | the sum, the sum without oneself, and the limiter |
+//! | [`source`] | prompts, music and chimes, encoded once, played by cursor |
+//! | [`sender`] | the RTP and RTCP that leaves |
+//! | [`dtmf`] | key presses from events, INFO and tones |
+
+pub mod binding;
+pub mod concealment;
+pub mod dtmf;
+pub mod jitter;
+pub mod leg;
+pub mod level;
+pub mod mixer;
+pub mod plane;
+pub mod playout;
+pub mod receiver;
+pub mod sender;
+pub mod source;
+
+use std::net::SocketAddr;
+
+use crate::words::ids::{CallKey, MeetingKey, PlaybackKey};
+use crate::words::media::{DigitMethod, LegStatistics, NegotiatedMedia};
+use crate::words::prompt::{Chime, Prompt};
+use crate::words::secret::Digit;
+
+pub use plane::{Plane, PlaneSettings};
+pub use source::Sounds;
+
+/// What control tells a media plane. A command that names a call or meeting that is gone does nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PlaneCommand {
+    /// A leg comes to be; it hears silence, and sends nothing until its media is negotiated.
+    Open { call: CallKey },
+    /// Offer and answer agreed, for the first time or anew (hold, changed address). The learning window opens again.
+    Negotiate { call: CallKey, media: NegotiatedMedia },
+    /// What the call hears when nothing is played to it alone. [`Background::Meeting`] is [`PlaneCommand::Admit`] of one.
+    Background { call: CallKey, background: Background },
+    /// Plays prompts to this call alone, in front of its background, in place of what was being played. Ends with
+    /// [`PlaneEvent::PlaybackFinished`], unless it is stopped or replaced.
+    Play { call: CallKey, playback: PlaybackKey, prompts: Box<[Prompt]> },
+    /// Barge-in: what is being played ends now, without an event.
+    StopPlayback { call: CallKey },
+    /// A key that came by SIP INFO. It joins the merge here, so that one press is one digit.
+    InfoDigit { call: CallKey, digit: Digit, duration_ms: u32 },
+    /// The call waits for this meeting: its leg goes to the meeting's media thread, so that the start is one command.
+    Gather { call: CallKey, meeting: MeetingKey },
+    /// From the next tick on all of these are in the meeting: they hear it and are heard. Music and prompts that they
+    /// hear end, faded over one frame.
+    Admit { meeting: MeetingKey, calls: Box<[CallKey]> },
+    /// A muted call is not heard in its meeting.
+    Mute { call: CallKey, muted: bool },
+    /// Everybody in the meeting hears this.
+    Chime { meeting: MeetingKey, chime: Chime },
+    /// The leg ends: [`PlaneEvent::Closed`] follows.
+    Close { call: CallKey },
+}
+
+/// What a call hears behind the prompts that are played to it alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Background {
+    Silence,
+    Music,
+    Meeting(MeetingKey),
+}
+
+/// What a media plane tells control.
+#[derive(Debug, Clone, PartialEq)]
+pub enum PlaneEvent {
+    /// A key was pressed, once per press whichever ways it came.
+    Digit { call: CallKey, digit: Digit, method: DigitMethod },
+    /// The last frame of the last prompt of this playback was sent.
+    PlaybackFinished { call: CallKey, playback: PlaybackKey },
+    /// The first valid packet came: from now on the call is heard. `as_agreed`: from the address of its SDP; otherwise
+    /// from where the peer's address translation sends it, and we send there.
+    SourceBound { call: CallKey, source: SocketAddr, as_agreed: bool },
+    /// Nothing was received for [`PlaneSettings::media_silent_after`] although the peer should send. Once per silence.
+    MediaSilent { call: CallKey },
+    /// The leg is gone, and its ports are free. Exactly once per `Open`, after `Close`.
+    Closed { call: CallKey, statistics: LegStatistics },
+}

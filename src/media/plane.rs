@@ -1,0 +1,430 @@
+//! Every leg and meeting of one media thread.
+//!
+//! ```text
+//!   each 20 ms:  what was received since   handle_rtp, handle_rtcp
+//!                tick:  1. every leg listens: jitter buffer, keys, voice into its meeting's sum
+//!                       2. every meeting's sum is finished
+//!                       3. every leg speaks: one packet, in the order of the slots, so that a leg more or less
+//!                          changes nobody's timing
+//! ```
+
+use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rand::rngs::StdRng;
+
+use crate::wire::rtcp::REPORT_BYTES_MAX;
+use crate::words::ids::{CallKey, MeetingKey};
+use crate::words::media::{DigitMethod, FRAME, FRAME_SAMPLES};
+use crate::words::prompt::Chime;
+
+use super::leg::Leg;
+use super::mixer::Mixer;
+use super::playout::ReceivedFrame;
+use super::sender::PACKET_BYTES;
+use super::{Background, PlaneCommand, PlaneEvent, Sounds};
+
+/// Events that wait for control. Digits beyond it are dropped: who floods keys loses keys. What control must know to keep
+/// its books comes once per command or leg, and is never dropped.
+const EVENTS_MAX: usize = 4_096;
+
+/// Chimes that sound in one meeting at once. More at the same time say nothing more.
+const CHIMES_MAX: usize = 2;
+
+/// Which of a leg's two sockets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stream {
+    Rtp,
+    Rtcp,
+}
+
+/// What an operator may set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PlaneSettings {
+    /// Without a packet for this long, although the peer should send, [`PlaneEvent::MediaSilent`] is told.
+    pub media_silent_after: Duration,
+}
+
+impl Default for PlaneSettings {
+    fn default() -> PlaneSettings {
+        PlaneSettings { media_silent_after: Duration::from_secs(30) }
+    }
+}
+
+/// All legs and meetings of one media thread.
+pub struct Plane {
+    sounds: Arc<Sounds>,
+    silent_after_frames: u32,
+    random: StdRng,
+    /// The clock of sender reports counts from here.
+    epoch: Instant,
+    next_tick_at: Instant,
+    slots: Vec<Option<Seat>>,
+    free_slots: Vec<usize>,
+    slots_by_call: HashMap<CallKey, usize>,
+    meetings: Vec<Option<Meeting>>,
+    meetings_by_key: HashMap<MeetingKey, usize>,
+    events: VecDeque<PlaneEvent>,
+    events_dropped: u64,
+    frame: ReceivedFrame,
+}
+
+struct Seat {
+    leg: Box<Leg>,
+    /// Where the meeting is that is the leg's background.
+    meeting: Option<usize>,
+    closing: bool,
+}
+
+struct Meeting {
+    key: MeetingKey,
+    members: usize,
+    mixer: Mixer,
+    chimes: [Option<(Chime, usize)>; CHIMES_MAX],
+}
+
+impl Plane {
+    /// `now`: the first tick is due one frame later.
+    pub fn new(now: Instant, sounds: Arc<Sounds>, settings: PlaneSettings, random: StdRng) -> Plane {
+        let silent_after = settings.media_silent_after.as_millis() / FRAME.as_millis();
+        Plane {
+            sounds,
+            silent_after_frames: u32::try_from(silent_after).unwrap_or(u32::MAX).max(1),
+            random,
+            epoch: now,
+            next_tick_at: now + FRAME,
+            slots: Vec::new(),
+            free_slots: Vec::new(),
+            slots_by_call: HashMap::new(),
+            meetings: Vec::new(),
+            meetings_by_key: HashMap::new(),
+            events: VecDeque::with_capacity(EVENTS_MAX),
+            events_dropped: 0,
+            frame: ReceivedFrame::default(),
+        }
+    }
+
+    pub fn handle_command(&mut self, now: Instant, command: PlaneCommand) {
+        match command {
+            PlaneCommand::Open { call } => self.open(call),
+            PlaneCommand::Admit { meeting, calls } => {
+                for call in calls {
+                    let background = Background::Meeting(meeting);
+                    self.handle_call_command(now, call, PlaneCommand::Background { call, background });
+                }
+            }
+            PlaneCommand::Chime { meeting, chime } => self.chime(meeting, chime),
+            PlaneCommand::Negotiate { call, .. }
+            | PlaneCommand::Background { call, .. }
+            | PlaneCommand::Play { call, .. }
+            | PlaneCommand::StopPlayback { call }
+            | PlaneCommand::InfoDigit { call, .. }
+            | PlaneCommand::Mute { call, .. }
+            | PlaneCommand::Close { call } => self.handle_call_command(now, call, command),
+            // Which thread a leg lives on is not the plane's business.
+            PlaneCommand::Gather { .. } => {}
+        }
+    }
+
+    fn handle_call_command(&mut self, now: Instant, call: CallKey, command: PlaneCommand) {
+        let Some(slot) = self.slot_of(call) else { return };
+        let Some(seat) = self.slots.get_mut(slot).and_then(Option::as_mut).filter(|seat| !seat.closing) else { return };
+        match command {
+            PlaneCommand::Negotiate { media, .. } => seat.leg.negotiate(now, media),
+            PlaneCommand::Play { playback, prompts, .. } => seat.leg.play(playback, prompts),
+            PlaneCommand::StopPlayback { .. } => seat.leg.stop_playback(),
+            PlaneCommand::Mute { muted, .. } => seat.leg.mute(muted),
+            PlaneCommand::Background { background, .. } => {
+                seat.leg.set_background(background);
+                self.join_background(slot);
+            }
+            PlaneCommand::InfoDigit { digit, .. } => {
+                if let Some(digit) = seat.leg.handle_info_digit(now, digit) {
+                    self.tell(PlaneEvent::Digit { call, digit, method: DigitMethod::Info });
+                }
+            }
+            PlaneCommand::Close { .. } => {
+                seat.closing = true;
+                seat.leg.set_background(Background::Silence);
+                self.join_background(slot);
+            }
+            PlaneCommand::Open { .. }
+            | PlaneCommand::Gather { .. }
+            | PlaneCommand::Admit { .. }
+            | PlaneCommand::Chime { .. } => {}
+        }
+    }
+
+    // Legs that come and go.
+
+    fn open(&mut self, call: CallKey) {
+        if !self.slots_by_call.contains_key(&call) {
+            let leg = Box::new(Leg::new(call, &mut self.random));
+            self.seat(leg);
+        }
+    }
+
+    fn seat(&mut self, leg: Box<Leg>) -> usize {
+        let call = leg.call();
+        let seat = Seat { leg, meeting: None, closing: false };
+        let slot = match self.free_slots.pop() {
+            Some(slot) => slot,
+            None => {
+                self.slots.push(None);
+                self.slots.len() - 1
+            }
+        };
+        if let Some(place) = self.slots.get_mut(slot) {
+            *place = Some(seat);
+        }
+        self.slots_by_call.insert(call, slot);
+        slot
+    }
+
+    /// Where the call's leg is: the number that `handle_rtp`, `handle_rtcp` and `tick` speak of. It is given to another
+    /// leg after this one has closed or moved.
+    pub fn slot_of(&self, call: CallKey) -> Option<usize> {
+        self.slots_by_call.get(&call).copied()
+    }
+
+    pub fn has_leg(&self, slot: usize) -> bool {
+        matches!(self.slots.get(slot), Some(Some(_)))
+    }
+
+    /// Takes a leg out, for another plane. `None`: it isn't here, or it is closing (and will be told of as closed here).
+    pub fn take_leg(&mut self, call: CallKey) -> Option<Box<Leg>> {
+        let slot = self.slot_of(call)?;
+        let seat = self.slots.get_mut(slot)?;
+        if seat.as_ref().is_none_or(|seat| seat.closing) {
+            return None;
+        }
+        let Seat { leg, meeting, .. } = seat.take()?;
+        self.leave(meeting);
+        self.slots_by_call.remove(&call);
+        self.free_slots.push(slot);
+        Some(leg)
+    }
+
+    /// Takes a leg in, and into the meeting that is its background. Returns its slot.
+    pub fn insert_leg(&mut self, leg: Box<Leg>) -> usize {
+        let slot = self.seat(leg);
+        self.join_background(slot);
+        slot
+    }
+
+    /// Makes the leg a member of the meeting that is its background, and of no other.
+    fn join_background(&mut self, slot: usize) {
+        let Some(seat) = self.slots.get_mut(slot).and_then(Option::as_mut) else { return };
+        let left = seat.meeting.take();
+        if let Background::Meeting(key) = seat.leg.background() {
+            let index = match self.meetings_by_key.get(&key) {
+                Some(&index) => index,
+                None => add_meeting(&mut self.meetings, &mut self.meetings_by_key, key),
+            };
+            if let Some(Some(meeting)) = self.meetings.get_mut(index) {
+                meeting.members += 1;
+                seat.meeting = Some(index);
+            }
+        }
+        self.leave(left);
+    }
+
+    fn leave(&mut self, meeting: Option<usize>) {
+        let Some(place) = meeting.and_then(|index| self.meetings.get_mut(index)) else { return };
+        let Some(meeting) = place else { return };
+        meeting.members = meeting.members.saturating_sub(1);
+        if meeting.members == 0 {
+            self.meetings_by_key.remove(&meeting.key);
+            *place = None;
+        }
+    }
+
+    fn chime(&mut self, meeting: MeetingKey, chime: Chime) {
+        let meeting = self.meetings_by_key.get(&meeting).and_then(|&index| self.meetings.get_mut(index));
+        let Some(Some(meeting)) = meeting else { return };
+        // Several who come in the same tick are one chime.
+        if meeting.chimes.contains(&Some((chime, 0))) {
+            return;
+        }
+        if let Some(free) = meeting.chimes.iter_mut().find(|place| place.is_none()) {
+            *free = Some((chime, 0));
+        }
+    }
+
+    // Datagrams.
+
+    /// The source that the leg listens to, once no other can take its place: its socket may be connected to it.
+    pub fn settled_source(&self, slot: usize) -> Option<SocketAddr> {
+        self.slots.get(slot)?.as_ref()?.leg.settled_source(self.next_tick_at)
+    }
+
+    /// Takes a datagram that came on the leg's RTP port. `true`: the leg has nothing for the coming tick yet, and what
+    /// else waits in its socket should be read before it.
+    pub fn handle_rtp(&mut self, slot: usize, source: SocketAddr, received_at: Instant, datagram: &[u8]) -> bool {
+        let Some(Some(seat)) = self.slots.get_mut(slot) else { return false };
+        let call = seat.leg.call();
+        let received = seat.leg.handle_rtp(source, received_at, self.next_tick_at, datagram);
+        if seat.closing {
+            return false;
+        }
+        let hungry = seat.leg.is_hungry();
+        if let Some((source, as_agreed)) = received.bound {
+            self.tell(PlaneEvent::SourceBound { call, source, as_agreed });
+        }
+        if let Some(digit) = received.digit {
+            self.tell(PlaneEvent::Digit { call, digit, method: DigitMethod::Event });
+        }
+        hungry
+    }
+
+    pub fn handle_rtcp(&mut self, slot: usize, source: SocketAddr, received_at: Instant, datagram: &[u8]) {
+        if let Some(Some(seat)) = self.slots.get_mut(slot) {
+            seat.leg.handle_rtcp(source, received_at, datagram);
+        }
+    }
+
+    // Time.
+
+    /// When the next tick is due.
+    pub fn next_tick_at(&self) -> Instant {
+        self.next_tick_at
+    }
+
+    /// One frame for every leg, due at [`Plane::next_tick_at`]. `out` sends: slot, stream, destination, datagram. Returns
+    /// how many legs were closed in it.
+    pub fn tick(&mut self, out: &mut impl FnMut(usize, Stream, SocketAddr, &[u8])) -> usize {
+        let now = self.next_tick_at;
+        self.next_tick_at = now + FRAME;
+        self.listen(now);
+        self.mix();
+        self.speak(now, out)
+    }
+
+    /// After a stall: this many ticks are left out. Nothing is sent for them; what was received for them is not heard.
+    pub fn skip(&mut self, ticks: u32) {
+        self.next_tick_at += FRAME * ticks;
+        for seat in self.slots.iter_mut().flatten() {
+            seat.leg.skip(ticks);
+        }
+    }
+
+    fn listen(&mut self, now: Instant) {
+        for meeting in self.meetings.iter_mut().flatten() {
+            meeting.mixer.clear();
+        }
+        for slot in 0..self.slots.len() {
+            let Some(Some(seat)) = self.slots.get_mut(slot) else { continue };
+            let pressed = seat.leg.listen(now, &mut self.frame);
+            if let Some(Some(meeting)) = seat.meeting.and_then(|index| self.meetings.get_mut(index)) {
+                seat.leg.put_into(&mut meeting.mixer);
+            }
+            let call = seat.leg.call();
+            let silent = seat.leg.frames_without_packet() == self.silent_after_frames;
+            if seat.closing {
+                continue;
+            }
+            if let Some(digit) = pressed {
+                self.tell(PlaneEvent::Digit { call, digit, method: DigitMethod::InBand });
+            }
+            if silent {
+                self.tell(PlaneEvent::MediaSilent { call });
+            }
+        }
+    }
+
+    fn mix(&mut self) {
+        for meeting in self.meetings.iter_mut().flatten() {
+            for place in &mut meeting.chimes {
+                if let Some((chime, cursor)) = *place {
+                    let mut samples = [0; FRAME_SAMPLES];
+                    let next = self.sounds.chime_frame(chime, cursor, &mut samples);
+                    meeting.mixer.add(&samples);
+                    *place = next.map(|cursor| (chime, cursor));
+                }
+            }
+            meeting.mixer.finish();
+        }
+    }
+
+    fn speak(&mut self, now: Instant, out: &mut impl FnMut(usize, Stream, SocketAddr, &[u8])) -> usize {
+        let mut closed = 0;
+        let clock = now.saturating_duration_since(self.epoch);
+        let mut packet = [0; PACKET_BYTES];
+        let mut report = [0; REPORT_BYTES_MAX];
+        for slot in 0..self.slots.len() {
+            let Some(place) = self.slots.get_mut(slot) else { continue };
+            let Some(Seat { leg, meeting, closing }) = place else { continue };
+            let call = leg.call();
+            if *closing {
+                if let Some((length, destination)) = leg.farewell(now, clock, &mut report) {
+                    out(slot, Stream::Rtcp, destination, report.get(..length).unwrap_or_default());
+                }
+                let statistics = leg.statistics();
+                *place = None;
+                self.slots_by_call.remove(&call);
+                self.free_slots.push(slot);
+                self.events.push_back(PlaneEvent::Closed { call, statistics });
+                closed += 1;
+                continue;
+            }
+            let meeting = meeting.and_then(|index| self.meetings.get_mut(index)).and_then(Option::as_mut);
+            let (destination, finished) =
+                leg.speak(&self.sounds, meeting.map(|meeting| &mut meeting.mixer), &mut packet);
+            if let Some(destination) = destination {
+                out(slot, Stream::Rtp, destination, &packet);
+            }
+            if let Some((length, destination)) = leg.report(now, clock, &mut self.random, &mut report) {
+                out(slot, Stream::Rtcp, destination, report.get(..length).unwrap_or_default());
+            }
+            if let Some(playback) = finished {
+                self.events.push_back(PlaneEvent::PlaybackFinished { call, playback });
+            }
+        }
+        closed
+    }
+
+    // What control is told.
+
+    pub fn poll_event(&mut self) -> Option<PlaneEvent> {
+        self.events.pop_front()
+    }
+
+    /// Events that were dropped because control did not take them.
+    pub fn events_dropped(&self) -> u64 {
+        self.events_dropped
+    }
+
+    pub fn legs(&self) -> usize {
+        self.slots.len() - self.free_slots.len()
+    }
+
+    fn tell(&mut self, event: PlaneEvent) {
+        if self.events.len() < EVENTS_MAX {
+            self.events.push_back(event);
+        } else {
+            self.events_dropped += 1;
+        }
+    }
+}
+
+fn add_meeting(meetings: &mut Vec<Option<Meeting>>, by_key: &mut HashMap<MeetingKey, usize>, key: MeetingKey) -> usize {
+    let meeting = Meeting { key, members: 0, mixer: Mixer::default(), chimes: [None; CHIMES_MAX] };
+    let index = match meetings.iter().position(Option::is_none) {
+        Some(free) => free,
+        None => {
+            meetings.push(None);
+            meetings.len() - 1
+        }
+    };
+    if let Some(place) = meetings.get_mut(index) {
+        *place = Some(meeting);
+    }
+    by_key.insert(key, index);
+    index
+}
+
+#[cfg(test)]
+#[path = "tests/plane.rs"]
+mod tests;

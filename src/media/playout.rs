@@ -1,0 +1,369 @@
+//! Which 20 ms of the received voice are due now, and how long a packet waits for that.
+//!
+//! The position moves on by one frame per tick. A packet's *margin* is the time between its arrival and the tick that plays
+//! it; the smallest margin of the last seconds says how much delay the network needs, and the delay follows it:
+//!
+//! ```text
+//!   tick k            tick k+1           tick k+2
+//!     |                  |                  |                   |──margin──|
+//!     |        arrived ──┼──── margin ────► played              arrival    tick that plays it
+//!
+//!   smallest margin   under 3 ms:    one frame of silence is played twice        (20 ms more delay)
+//!                     over 27 ms:    one frame of silence is left out            (20 ms less)
+//!   nothing was there in time, and then it comes:  the position steps back to it (as much more delay as it was late)
+//! ```
+//!
+//! So nothing is inserted into or cut out of speech, but where a packet was late and its place was concealed already. The
+//! same rule takes up the drift between the peer's clock and ours. With no jitter a packet waits 3 to 27 ms, of which up
+//! to 20 are the distance between its arrival and the tick.
+
+use std::time::{Duration, Instant};
+
+use crate::words::media::{Codec, FRAME, FRAME_SAMPLES};
+
+use super::jitter::{Insertion, JitterBuffer, PACKET_BYTES_MAX, PACKET_BYTES_MIN, Stretch, steps_ahead};
+use super::level::{self, Thresholds};
+use super::mixer::Codes;
+
+/// Steps of the RTP clock in a millisecond (8 kHz).
+const STEPS_PER_MS: i32 = 8;
+const FRAME_STEPS: i32 = FRAME_SAMPLES as i32;
+const FRAME_MS: i32 = FRAME.as_millis() as i32;
+
+/// The most that is ever waited for the network, in milliseconds. What comes later than this is lost; what waits longer is
+/// cut down at once.
+pub const DELAY_MAX_MS: i32 = 200;
+
+/// The margin that has to be there: what our own threads and the clocks' granularity can take of it.
+const MARGIN_WANTED_MS: i32 = 3;
+
+/// A frame is left out when this much of the margin is still there afterwards.
+const MARGIN_AFTER_SHRINKING_MS: i32 = MARGIN_WANTED_MS + 4;
+
+/// A first packet that would be played this soon waits for the tick after.
+const FIRST_MARGIN_MS: i32 = 8;
+
+/// The smallest margin is remembered for between one and two of these: 5 to 10 s.
+const WINDOW_TICKS: u32 = 250;
+
+/// Silence must last this long before a frame of it is left out: two key presses must stay apart.
+const SILENCE_BEFORE_SHRINKING: u32 = 5;
+
+/// Holes in one frame that are kept apart. With packets of 10 ms and more there are two at most; whoever sends shreds
+/// gets the rest of his frame concealed.
+const GAPS: usize = 4;
+
+/// One frame of received voice, still encoded, and where it has holes.
+pub struct ReceivedFrame {
+    pub codes: Codes,
+    /// The largest magnitude of what is there (see [`level::peak`]); 0 for nothing.
+    pub peak: u8,
+    gaps: [Gap; GAPS],
+    gap_count: usize,
+}
+
+/// A hole in a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Gap {
+    pub start: usize,
+    pub length: usize,
+    /// A packet is missing. Otherwise the peer sent none, since there was nothing to hear.
+    pub lost: bool,
+}
+
+impl Default for ReceivedFrame {
+    fn default() -> ReceivedFrame {
+        ReceivedFrame { codes: [0; FRAME_SAMPLES], peak: 0, gaps: [Gap::default(); GAPS], gap_count: 0 }
+    }
+}
+
+impl ReceivedFrame {
+    pub fn gaps(&self) -> &[Gap] {
+        self.gaps.get(..self.gap_count).unwrap_or_default()
+    }
+
+    /// Nothing of the frame is there.
+    fn set_empty(&mut self, lost: bool) {
+        self.peak = 0;
+        self.gap_count = 0;
+        self.add_gap(Gap { start: 0, length: FRAME_SAMPLES, lost });
+    }
+
+    fn add_gap(&mut self, gap: Gap) {
+        if let Some(place) = self.gaps.get_mut(self.gap_count) {
+            *place = gap;
+            self.gap_count += 1;
+        } else if let Some(last) = self.gaps.last_mut() {
+            last.length = FRAME_SAMPLES - last.start;
+        }
+    }
+}
+
+/// What became of a received packet of voice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Arrival {
+    Kept,
+    /// Its time had passed.
+    Late,
+    Duplicate,
+    /// Too short or too long for voice.
+    NotVoice,
+}
+
+/// One leg's jitter buffer and position.
+pub struct Playout {
+    buffer: JitterBuffer,
+    position: Option<Position>,
+    margins: Margins,
+    /// Frames in a row that were silent or missing.
+    silent_frames: u32,
+    delay_ms_max: u32,
+}
+
+struct Position {
+    /// Of the sample that the next tick begins with.
+    next_timestamp: u32,
+    /// Of the latest packet that came.
+    newest_sequence: u16,
+    /// Of the last packet that was played from.
+    played_sequence: u16,
+    /// Something was played since the position was set; before that, silence is no loss.
+    playing: bool,
+}
+
+/// The smallest margin lately, in milliseconds.
+#[derive(Debug, Clone, Copy)]
+struct Margins {
+    current: i32,
+    previous: i32,
+    ticks: u32,
+}
+
+impl Margins {
+    const NONE: Margins = Margins { current: i32::MAX, previous: i32::MAX, ticks: 0 };
+
+    fn smallest(&self) -> Option<i32> {
+        let smallest = self.current.min(self.previous);
+        (smallest != i32::MAX).then_some(smallest)
+    }
+
+    /// From a whole window at least: a decision to wait less needs evidence.
+    fn smallest_proven(&self) -> Option<i32> {
+        if self.previous == i32::MAX { None } else { self.smallest() }
+    }
+
+    fn shift(&mut self, by_ms: i32) {
+        for margin in [&mut self.current, &mut self.previous] {
+            if *margin != i32::MAX {
+                *margin = margin.saturating_add(by_ms);
+            }
+        }
+    }
+
+    fn tick(&mut self) {
+        self.ticks += 1;
+        if self.ticks >= WINDOW_TICKS {
+            *self = Margins { current: i32::MAX, previous: self.current, ticks: 0 };
+        }
+    }
+}
+
+impl Default for Playout {
+    fn default() -> Playout {
+        Playout {
+            buffer: JitterBuffer::default(),
+            position: None,
+            margins: Margins::NONE,
+            silent_frames: 0,
+            delay_ms_max: 0,
+        }
+    }
+}
+
+impl Playout {
+    /// Forgets the stream, as when another begins.
+    pub fn reset(&mut self) {
+        *self = Playout { delay_ms_max: self.delay_ms_max, ..Playout::default() };
+    }
+
+    /// The longest that any packet has waited.
+    pub fn delay_ms_max(&self) -> u32 {
+        self.delay_ms_max
+    }
+
+    /// The frame that is due next is there, or a later one.
+    pub fn has_frame(&self) -> bool {
+        let Some(position) = &self.position else { return false };
+        self.buffer.steps_waiting(position.next_timestamp) >= FRAME_STEPS
+    }
+
+    /// Takes a packet of voice. `next_tick_at` is when the next frame is due.
+    pub fn handle_packet(
+        &mut self,
+        received_at: Instant,
+        next_tick_at: Instant,
+        sequence: u16,
+        timestamp: u32,
+        payload: &[u8],
+    ) -> Arrival {
+        if !(PACKET_BYTES_MIN..=PACKET_BYTES_MAX).contains(&payload.len()) {
+            return Arrival::NotVoice;
+        }
+        let Some(position) = &mut self.position else {
+            self.begin_at(timestamp, sequence, milliseconds_until(next_tick_at, received_at));
+            return self.keep(received_at, next_tick_at, sequence, timestamp, payload);
+        };
+        let is_newest = (sequence.wrapping_sub(position.newest_sequence) as i16) > 0;
+        if is_newest {
+            position.newest_sequence = sequence;
+        }
+
+        const DELAY_MAX_STEPS: i32 = DELAY_MAX_MS * STEPS_PER_MS;
+        let ahead = steps_ahead(timestamp, position.next_timestamp);
+        if ahead + payload.len() as i32 > 0 && ahead <= DELAY_MAX_STEPS {
+            // In time.
+        } else if is_newest && ahead < 0 && margin_ms(received_at, next_tick_at, ahead) >= 0 {
+            // It came in time, and was read too late: our thread stalled. That says nothing about the network.
+            return Arrival::Late;
+        } else if !is_newest {
+            self.margins.current = self.margins.current.min((ahead / STEPS_PER_MS).max(-DELAY_MAX_MS));
+            return Arrival::Late;
+        } else if (-DELAY_MAX_STEPS..0).contains(&ahead) {
+            // Late, and nothing newer came: its place and all since was concealed. Go back to it, by whole frames.
+            let frames = (-ahead + FRAME_STEPS - 1) / FRAME_STEPS;
+            position.next_timestamp = position.next_timestamp.wrapping_sub((frames * FRAME_STEPS) as u32);
+            self.margins.shift(frames * FRAME_MS);
+        } else {
+            // Behind or ahead by more than is ever waited for: the peer's clock jumped, or a stall has ended and all that
+            // was held up comes at once. On to the newest.
+            self.begin_at(timestamp, sequence, milliseconds_until(next_tick_at, received_at));
+        }
+        self.keep(received_at, next_tick_at, sequence, timestamp, payload)
+    }
+
+    /// The position begins with this packet: in the coming tick, or one later when that would be too close.
+    fn begin_at(&mut self, timestamp: u32, sequence: u16, margin_ms: i32) {
+        let frame_before = if margin_ms < FIRST_MARGIN_MS { FRAME_SAMPLES as u32 } else { 0 };
+        self.position = Some(Position {
+            next_timestamp: timestamp.wrapping_sub(frame_before),
+            newest_sequence: sequence,
+            played_sequence: sequence.wrapping_sub(1),
+            playing: false,
+        });
+        self.buffer.clear();
+        self.margins = Margins::NONE;
+    }
+
+    fn keep(
+        &mut self,
+        received_at: Instant,
+        next_tick_at: Instant,
+        sequence: u16,
+        timestamp: u32,
+        payload: &[u8],
+    ) -> Arrival {
+        let Some(position) = &self.position else { return Arrival::Late };
+        let ahead = steps_ahead(timestamp, position.next_timestamp);
+        match self.buffer.insert(sequence, timestamp, payload) {
+            Insertion::Duplicate => return Arrival::Duplicate,
+            Insertion::Overflow => return Arrival::Late,
+            Insertion::Stored => {}
+        }
+        let margin = margin_ms(received_at, next_tick_at, ahead);
+        self.margins.current = self.margins.current.min(margin);
+        self.delay_ms_max = self.delay_ms_max.max(margin.max(0) as u32);
+        Arrival::Kept
+    }
+
+    /// The frame that is due, and time moves on by one frame. `false`: nothing has been received yet.
+    pub fn pull(&mut self, codec: Codec, thresholds: &Thresholds, frame: &mut ReceivedFrame) -> bool {
+        if self.position.is_none() {
+            return false;
+        }
+        self.margins.tick();
+
+        let in_silence = self.silent_frames > 0;
+        if in_silence && self.margins.smallest().is_some_and(|margin| margin < MARGIN_WANTED_MS) && self.may_grow() {
+            frame.set_empty(false);
+            self.margins.shift(FRAME_MS);
+            return true;
+        }
+
+        self.read(codec, thresholds, frame);
+        let long_silence = self.silent_frames > SILENCE_BEFORE_SHRINKING;
+        let too_much = FRAME_MS + MARGIN_AFTER_SHRINKING_MS;
+        if long_silence && self.margins.smallest_proven().is_some_and(|margin| margin >= too_much) {
+            self.margins.shift(-FRAME_MS);
+            self.read(codec, thresholds, frame);
+        }
+        true
+    }
+
+    /// Frames that nobody will hear pass, after a stall of the media thread.
+    pub fn skip(&mut self, frames: u32) {
+        if let Some(position) = &mut self.position {
+            position.next_timestamp = position.next_timestamp.wrapping_add(frames.wrapping_mul(FRAME_SAMPLES as u32));
+        }
+    }
+
+    fn may_grow(&self) -> bool {
+        let Some(position) = &self.position else { return false };
+        self.buffer.steps_waiting(position.next_timestamp) < (DELAY_MAX_MS - FRAME_MS) * STEPS_PER_MS
+    }
+
+    /// Reads one frame at the position, and moves it on.
+    fn read(&mut self, codec: Codec, thresholds: &Thresholds, frame: &mut ReceivedFrame) {
+        let Some(position) = &mut self.position else { return };
+        frame.gap_count = 0;
+        frame.peak = 0;
+        let mut at = 0;
+        while at < FRAME_SAMPLES {
+            let left = FRAME_SAMPLES - at;
+            match self.buffer.read(position.next_timestamp.wrapping_add(at as u32)) {
+                Stretch::Codes { codes, sequence } => {
+                    let codes = codes.get(..left).unwrap_or(codes);
+                    frame.peak = frame.peak.max(level::peak(codec, codes));
+                    if let Some(out) = frame.codes.get_mut(at..at + codes.len()) {
+                        out.copy_from_slice(codes);
+                    }
+                    position.played_sequence = sequence;
+                    position.playing = true;
+                    // A chunk is never empty, and never read behind its end.
+                    at += codes.len().max(1);
+                }
+                Stretch::Gap { steps, next_sequence } => {
+                    let length = left.min(steps as usize);
+                    // Nothing was sent in between: the peer suppresses silence (RFC 3551 section 4.1).
+                    let none_missing = next_sequence == position.played_sequence.wrapping_add(1);
+                    frame.add_gap(Gap { start: at, length, lost: position.playing && !none_missing });
+                    at += length;
+                }
+                Stretch::End => {
+                    frame.add_gap(Gap { start: at, length: left, lost: position.playing });
+                    at = FRAME_SAMPLES;
+                }
+            }
+        }
+        position.next_timestamp = position.next_timestamp.wrapping_add(FRAME_SAMPLES as u32);
+        self.silent_frames = if thresholds.is_quiet(frame.peak) { self.silent_frames.saturating_add(1) } else { 0 };
+    }
+}
+
+/// The time between a packet's arrival and the tick that plays its first sample, `ahead` steps behind that of the coming
+/// tick. Negative: when that tick was, the packet had not come.
+fn margin_ms(received_at: Instant, next_tick_at: Instant, ahead: i32) -> i32 {
+    milliseconds_until(next_tick_at, received_at).saturating_add(ahead.div_euclid(FRAME_STEPS) * FRAME_MS)
+}
+
+/// Whole milliseconds from `now` to `then`, rounded down; negative when that has passed.
+fn milliseconds_until(then: Instant, now: Instant) -> i32 {
+    let whole = |duration: Duration| i32::try_from(duration.as_millis()).unwrap_or(i32::MAX);
+    match then.checked_duration_since(now) {
+        Some(left) => whole(left),
+        None => -whole(now - then) - 1,
+    }
+}
+
+#[cfg(test)]
+#[path = "tests/playout.rs"]
+mod tests;

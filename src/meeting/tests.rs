@@ -1,0 +1,716 @@
+//! The meeting's rules one by one, and a reference model of who hears what beside thousands of meetings in any order.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+
+use super::roster::Seat;
+use super::*;
+use crate::words::answer::{Announcements, LobbyPolicy};
+use crate::words::ids::CallKey;
+use crate::words::prompt::Chime;
+
+const ANNA: CallKey = CallKey(1);
+const BEN: CallKey = CallKey(2);
+const CARA: CallKey = CallKey(3);
+
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// The default: a PIN starts it, then it takes everybody in.
+const BY_PIN: Rules =
+    Rules { allow_anonymous_start: false, lobby_policy: LobbyPolicy::Open, announcements: Announcements::Tones };
+const ANYBODY: Rules = Rules { allow_anonymous_start: true, ..BY_PIN };
+const BY_ADMISSION: Rules = Rules { lobby_policy: LobbyPolicy::WaitForAdmission, ..BY_PIN };
+const ANYBODY_BY_ADMISSION: Rules = Rules { allow_anonymous_start: true, ..BY_ADMISSION };
+
+const UNLOCKED: WaitsFor = WaitsFor::Admission { locked: false };
+const LOCKED: WaitsFor = WaitsFor::Admission { locked: true };
+
+struct Scene {
+    room: Room,
+    rules: Rules,
+    now: Instant,
+}
+
+impl Scene {
+    fn new(rules: Rules) -> Scene {
+        Scene::with(rules, Settings::default())
+    }
+
+    fn with(rules: Rules, settings: Settings) -> Scene {
+        Scene { room: Room::new(Arc::new(settings)), rules, now: Instant::now() }
+    }
+
+    fn tell(&mut self, input: Input) -> Vec<Effect> {
+        self.room.handle_input(self.now, input);
+        self.effects()
+    }
+
+    fn arrive(&mut self, call: CallKey) -> Vec<Effect> {
+        let rules = self.rules;
+        self.tell(Input::Arrive { call, leader: false, rules })
+    }
+
+    fn arrive_as_leader(&mut self, call: CallKey) -> Vec<Effect> {
+        let rules = self.rules;
+        self.tell(Input::Arrive { call, leader: true, rules })
+    }
+
+    fn depart(&mut self, call: CallKey) -> Vec<Effect> {
+        self.tell(Input::Depart { call })
+    }
+
+    fn pass(&mut self, time: Duration) -> Vec<Effect> {
+        let end = self.now + time;
+        while let Some(at) = self.room.poll_timeout().filter(|at| *at <= end) {
+            self.room.handle_timeout(at);
+        }
+        self.now = end;
+        self.effects()
+    }
+
+    fn effects(&mut self) -> Vec<Effect> {
+        std::iter::from_fn(|| self.room.poll_effect()).collect()
+    }
+}
+
+fn admit(calls: &[CallKey]) -> Effect {
+    Effect::Admit { calls: calls.into() }
+}
+
+fn wait(calls: &[CallKey], waits_for: WaitsFor) -> Effect {
+    Effect::Wait { calls: calls.into(), waits_for }
+}
+
+fn ended(calls: &[CallKey], why: EndReason) -> Effect {
+    Effect::Ended { calls: calls.into(), why }
+}
+
+const ENTRY: Effect = Effect::Chime(Chime::Entry);
+const EXIT: Effect = Effect::Chime(Chime::Exit);
+
+// ---- Starting -----------------------------------------------------------------------------------------------------
+
+#[test]
+fn the_right_pin_starts_the_meeting_for_the_whole_lobby_at_once() {
+    let mut scene = Scene::new(BY_PIN);
+    for call in [BEN, CARA, ANNA] {
+        assert_eq!(scene.arrive(call), [wait(&[call], WaitsFor::Start)]);
+        scene.pass(SECOND);
+    }
+    let started = Effect::Started { by: Starter::Leader(ANNA) };
+    assert_eq!(scene.tell(Input::Authenticated { call: ANNA }), [started, admit(&[BEN, CARA, ANNA]), ENTRY]);
+    assert_eq!(scene.tell(Input::Authenticated { call: ANNA }), []);
+    assert_eq!(scene.room.roster().seat(ANNA), Some(Seat::In { leader: true }));
+    assert_eq!((scene.room.participants(), scene.room.waiting()), (3, 0));
+}
+
+#[test]
+fn a_later_caller_joins_at_once() {
+    let mut scene = Scene::new(BY_PIN);
+    scene.arrive_as_leader(ANNA);
+    assert_eq!(scene.arrive(BEN), [admit(&[BEN]), ENTRY]);
+    assert_eq!(scene.arrive(BEN), [], "once is enough");
+}
+
+#[test]
+fn the_first_caller_starts_a_meeting_that_needs_no_pin() {
+    let mut scene = Scene::new(ANYBODY);
+    let started = Effect::Started { by: Starter::Anonymous(BEN) };
+    assert_eq!(scene.arrive(BEN), [started, admit(&[BEN]), ENTRY]);
+    assert_eq!(scene.arrive(CARA), [admit(&[CARA]), ENTRY]);
+}
+
+#[test]
+fn a_call_that_its_trunk_vouches_for_starts_it() {
+    let mut scene = Scene::new(BY_PIN);
+    scene.arrive(BEN);
+    scene.pass(SECOND);
+    let started = Effect::Started { by: Starter::Leader(ANNA) };
+    assert_eq!(scene.arrive_as_leader(ANNA), [started, admit(&[BEN, ANNA]), ENTRY]);
+}
+
+#[test]
+fn an_authenticated_user_starts_it_by_another_way() {
+    let mut scene = Scene::new(BY_PIN);
+    scene.arrive(BEN);
+    let by = Starter::User("anna@example.com".into());
+    let input = Input::StartByUser { identity: "anna@example.com".into() };
+    assert_eq!(scene.tell(input.clone()), [Effect::Started { by: by.clone() }, admit(&[BEN]), ENTRY]);
+    assert_eq!(scene.tell(input.clone()), [], "it runs already");
+    // Before anybody calls, too: then the first caller finds it started.
+    let mut scene = Scene::new(BY_PIN);
+    assert_eq!(scene.tell(input), [Effect::Started { by }]);
+    assert!(!scene.room.is_vacant());
+    assert_eq!(scene.arrive(BEN), [admit(&[BEN]), ENTRY]);
+}
+
+#[test]
+fn the_organizer_allows_anonymous_starts_while_callers_wait() {
+    let mut scene = Scene::new(BY_PIN);
+    scene.arrive(BEN);
+    scene.rules = ANYBODY;
+    let started = Effect::Started { by: Starter::Anonymous(BEN) };
+    assert_eq!(scene.arrive(CARA), [started, admit(&[BEN, CARA]), ENTRY], "nobody waits behind a newcomer");
+}
+
+#[test]
+fn answers_about_callers_who_are_gone_change_nothing() {
+    let mut scene = Scene::new(BY_PIN);
+    scene.arrive(BEN);
+    scene.arrive(ANNA);
+    assert_eq!(scene.depart(ANNA), []);
+    assert_eq!(scene.tell(Input::Authenticated { call: ANNA }), []);
+    assert_eq!(scene.tell(Input::ToggleMute { call: ANNA }), []);
+    assert_eq!(scene.depart(ANNA), []);
+    assert!(!scene.room.is_started());
+}
+
+// ---- Admission ----------------------------------------------------------------------------------------------------
+
+#[test]
+fn where_each_caller_waits_for_admission() {
+    let mut scene = Scene::new(BY_ADMISSION);
+    scene.arrive(BEN);
+    scene.pass(SECOND);
+    scene.arrive(CARA);
+    let started = Effect::Started { by: Starter::Leader(ANNA) };
+    assert_eq!(scene.arrive_as_leader(ANNA), [started, admit(&[ANNA]), ENTRY, wait(&[BEN, CARA], UNLOCKED)]);
+    assert_eq!(scene.tell(Input::AdmitWaiting { call: Some(CARA) }), [admit(&[CARA]), ENTRY]);
+    assert_eq!(scene.tell(Input::AdmitWaiting { call: Some(CARA) }), []);
+    assert_eq!(scene.arrive(CallKey(4)), [wait(&[CallKey(4)], UNLOCKED)]);
+    assert_eq!(scene.tell(Input::AdmitWaiting { call: None }), [admit(&[BEN, CallKey(4)]), ENTRY]);
+}
+
+#[test]
+fn the_first_anonymous_caller_is_in_and_the_next_waits_for_him() {
+    let mut scene = Scene::new(ANYBODY_BY_ADMISSION);
+    assert_eq!(scene.arrive(BEN)[1..], [admit(&[BEN]), ENTRY]);
+    assert_eq!(scene.arrive(CARA), [wait(&[CARA], UNLOCKED)]);
+    let started = Effect::Started { by: Starter::Anonymous(CARA) };
+    assert_eq!(scene.depart(BEN), [Effect::Over, started, admit(&[CARA]), ENTRY], "nobody is left who could admit her");
+}
+
+#[test]
+fn a_lock_keeps_out_all_but_the_organizer() {
+    let mut scene = Scene::new(BY_PIN);
+    assert_eq!(scene.tell(Input::Lock)[..], [Effect::Vacant], "what does not run can't be locked");
+    scene.arrive_as_leader(ANNA);
+    assert_eq!(scene.tell(Input::Lock), [Effect::Locked(true)]);
+    assert_eq!(scene.tell(Input::Lock), []);
+    assert_eq!(scene.arrive(BEN), [wait(&[BEN], LOCKED)]);
+    assert_eq!(scene.arrive(CARA), [wait(&[CARA], LOCKED)]);
+    assert_eq!(scene.tell(Input::Authenticated { call: CARA }), [admit(&[CARA]), ENTRY]);
+    assert_eq!(scene.tell(Input::AdmitWaiting { call: None }), [admit(&[BEN]), ENTRY]);
+    assert_eq!(scene.arrive(CallKey(4)), [wait(&[CallKey(4)], LOCKED)]);
+    assert_eq!(scene.tell(Input::Unlock), [Effect::Locked(false), admit(&[CallKey(4)]), ENTRY]);
+}
+
+#[test]
+fn nobody_is_admitted_to_a_meeting_that_has_not_started() {
+    let mut scene = Scene::new(BY_PIN);
+    scene.arrive(BEN);
+    assert_eq!(scene.tell(Input::AdmitWaiting { call: None }), []);
+    assert_eq!(scene.tell(Input::AdmitWaiting { call: Some(BEN) }), []);
+}
+
+#[test]
+fn a_full_meeting_turns_all_away_but_its_leader() {
+    let mut scene = Scene::with(BY_PIN, Settings { seats: 2, ..Settings::default() });
+    scene.arrive(BEN);
+    scene.arrive(CARA);
+    assert_eq!(scene.arrive(CallKey(4)), [Effect::Full { call: CallKey(4) }]);
+    assert_eq!(scene.arrive_as_leader(ANNA)[1..], [admit(&[ANNA, BEN, CARA]), ENTRY]);
+    scene.depart(BEN);
+    assert_eq!(scene.arrive(BEN), [Effect::Full { call: BEN }], "two are in");
+    scene.depart(CARA);
+    assert_eq!(scene.arrive(BEN), [admit(&[BEN]), ENTRY]);
+}
+
+// ---- Being there --------------------------------------------------------------------------------------------------
+
+#[test]
+fn muted_by_himself_or_by_another() {
+    let mut scene = Scene::new(BY_PIN);
+    scene.arrive(BEN);
+    assert_eq!(scene.tell(Input::ToggleMute { call: BEN }), [], "in the lobby nobody hears him anyway");
+    scene.arrive_as_leader(ANNA);
+    assert_eq!(scene.tell(Input::ToggleMute { call: BEN }), [Effect::Muted { call: BEN, muted: true }]);
+    assert_eq!(scene.tell(Input::SetMuted { call: BEN, muted: true }), []);
+    assert_eq!(scene.tell(Input::ToggleMute { call: BEN }), [Effect::Muted { call: BEN, muted: false }]);
+    assert_eq!(scene.tell(Input::SetMuted { call: BEN, muted: true }), [Effect::Muted { call: BEN, muted: true }]);
+}
+
+// ---- Waiting ------------------------------------------------------------------------------------------------------
+
+#[test]
+fn a_word_of_patience_each_minute_and_after_an_hour_no_more() {
+    let mut scene = Scene::new(BY_PIN);
+    scene.arrive(BEN);
+    for _ in 1..60 {
+        assert_eq!(scene.pass(MINUTE - SECOND), []);
+        assert_eq!(scene.pass(SECOND), [Effect::Patience { call: BEN }]);
+    }
+    assert_eq!(scene.pass(MINUTE), [Effect::LobbyTimedOut { call: BEN }, Effect::Vacant], "and no word on top");
+    assert_eq!(scene.room.poll_timeout(), None);
+    assert_eq!(scene.depart(BEN), [Effect::Vacant]);
+}
+
+#[test]
+fn after_a_stall_one_word_of_patience_is_enough() {
+    let mut scene = Scene::new(BY_PIN);
+    scene.arrive(BEN);
+    scene.now += 10 * MINUTE;
+    scene.room.handle_timeout(scene.now);
+    assert_eq!(scene.effects(), [Effect::Patience { call: BEN }]);
+    assert_eq!(scene.room.next_timer(), Some((scene.now + MINUTE, Timer::Patience(BEN))));
+}
+
+#[test]
+fn patience_of_zero_is_no_patience_at_all() {
+    let mut scene = Scene::with(BY_PIN, Settings { patience: Duration::ZERO, ..Settings::default() });
+    scene.arrive(BEN);
+    assert_eq!(scene.pass(61 * MINUTE), [Effect::LobbyTimedOut { call: BEN }, Effect::Vacant]);
+}
+
+#[test]
+fn no_alarm_of_the_lobby_follows_anybody_into_the_meeting() {
+    let mut scene = Scene::new(ANYBODY);
+    scene.arrive(BEN);
+    assert_eq!(scene.room.poll_timeout(), None);
+    assert_eq!(scene.pass(24 * 60 * MINUTE), []);
+}
+
+#[test]
+fn who_awaits_admission_is_told_and_timed_like_the_others() {
+    let mut scene = Scene::new(BY_ADMISSION);
+    scene.arrive_as_leader(ANNA);
+    scene.arrive(BEN);
+    assert_eq!(scene.pass(MINUTE), [Effect::Patience { call: BEN }]);
+    assert!(scene.pass(59 * MINUTE).contains(&Effect::LobbyTimedOut { call: BEN }));
+    assert!(scene.room.is_started());
+}
+
+// ---- Leaving and ending -------------------------------------------------------------------------------------------
+
+#[test]
+fn who_leaves_is_heard_to_leave() {
+    let mut scene = Scene::new(BY_PIN);
+    scene.arrive(BEN);
+    scene.arrive_as_leader(ANNA);
+    assert_eq!(scene.depart(BEN), [EXIT]);
+    assert_eq!(scene.depart(ANNA), [Effect::Over, Effect::Vacant]);
+}
+
+#[test]
+fn the_leader_leaves_and_the_meeting_goes_on_for_ninety_minutes() {
+    let mut scene = Scene::new(BY_PIN);
+    scene.arrive(BEN);
+    scene.arrive_as_leader(ANNA);
+    assert_eq!(scene.pass(180 * MINUTE), [], "as long as the leader likes");
+    assert_eq!(scene.depart(ANNA), [EXIT]);
+    assert_eq!(scene.pass(89 * MINUTE), []);
+    scene.arrive_as_leader(ANNA);
+    assert_eq!(scene.room.poll_timeout(), None, "she is back");
+    scene.depart(ANNA);
+    assert_eq!(scene.room.next_timer().map(|(_, timer)| timer), Some(Timer::NobodyAuthenticated));
+    assert_eq!(scene.pass(90 * MINUTE), [ended(&[BEN], EndReason::NobodyAuthenticated), Effect::Vacant]);
+}
+
+#[test]
+fn two_leaders_and_one_of_them_stays() {
+    let mut scene = Scene::with(BY_PIN, Settings { leader_leaves: LeaderLeaves::BackToLobby, ..Settings::default() });
+    scene.arrive_as_leader(ANNA);
+    scene.arrive_as_leader(BEN);
+    assert_eq!(scene.depart(ANNA), [EXIT]);
+    assert_eq!(scene.room.poll_timeout(), None);
+}
+
+#[test]
+fn a_meeting_that_needs_no_leader_has_no_such_end() {
+    let mut scene = Scene::new(ANYBODY);
+    scene.arrive(BEN);
+    scene.arrive_as_leader(ANNA);
+    scene.depart(ANNA);
+    assert_eq!(scene.room.poll_timeout(), None);
+}
+
+#[test]
+fn a_meeting_that_a_user_started_and_nobody_comes_to() {
+    let mut scene = Scene::new(ANYBODY);
+    scene.tell(Input::StartByUser { identity: "anna@example.com".into() });
+    assert_eq!(scene.pass(90 * MINUTE), [ended(&[], EndReason::NobodyAuthenticated), Effect::Vacant]);
+    assert!(!scene.room.is_started());
+}
+
+#[test]
+fn back_to_the_lobby_until_a_leader_comes() {
+    let mut scene = Scene::with(BY_PIN, Settings { leader_leaves: LeaderLeaves::BackToLobby, ..Settings::default() });
+    scene.arrive(BEN);
+    scene.arrive(CARA);
+    scene.arrive_as_leader(ANNA);
+    scene.pass(50 * MINUTE);
+    assert_eq!(scene.depart(ANNA), [Effect::Over, wait(&[BEN, CARA], WaitsFor::Start)]);
+    assert!(!scene.pass(59 * MINUTE).contains(&Effect::LobbyTimedOut { call: BEN }), "the wait begins anew");
+    assert_eq!(scene.arrive_as_leader(ANNA)[1..], [admit(&[BEN, CARA, ANNA]), ENTRY]);
+    // Where nobody needs a leader there is no lobby to go back to.
+    let mut scene = Scene::with(ANYBODY, Settings { leader_leaves: LeaderLeaves::BackToLobby, ..Settings::default() });
+    scene.arrive(BEN);
+    scene.arrive_as_leader(ANNA);
+    assert_eq!(scene.depart(ANNA), [EXIT]);
+}
+
+#[test]
+fn a_time_of_grace_in_which_the_leader_can_return() {
+    let settings = Settings { leader_leaves: LeaderLeaves::EndsAfter(5 * MINUTE), ..Settings::default() };
+    let mut scene = Scene::with(BY_PIN, settings);
+    scene.arrive(BEN);
+    scene.arrive_as_leader(ANNA);
+    scene.depart(ANNA);
+    assert_eq!(scene.pass(4 * MINUTE), []);
+    scene.arrive_as_leader(ANNA);
+    assert_eq!(scene.pass(10 * MINUTE), []);
+    scene.depart(ANNA);
+    assert_eq!(scene.pass(5 * MINUTE), [ended(&[BEN], EndReason::LeaderLeft), Effect::Vacant]);
+}
+
+#[test]
+fn the_last_one_leaves_and_who_waits_waits_for_a_start() {
+    let mut scene = Scene::new(BY_PIN);
+    scene.arrive_as_leader(ANNA);
+    scene.tell(Input::Lock);
+    scene.arrive(BEN);
+    assert_eq!(scene.depart(ANNA), [Effect::Over, wait(&[BEN], WaitsFor::Start)]);
+    assert!(!scene.room.is_locked(), "the next meeting is not locked");
+    assert_eq!(scene.arrive_as_leader(ANNA)[1..], [admit(&[ANNA, BEN]), ENTRY]);
+}
+
+#[test]
+fn an_end_for_all() {
+    let mut scene = Scene::new(BY_ADMISSION);
+    scene.arrive_as_leader(ANNA);
+    scene.arrive(BEN);
+    assert_eq!(scene.tell(Input::End), [ended(&[ANNA, BEN], EndReason::Ended), Effect::Vacant]);
+    assert_eq!(scene.room.poll_timeout(), None);
+    assert_eq!(scene.arrive(CARA), [wait(&[CARA], WaitsFor::Start)], "who calls then comes to a new meeting");
+}
+
+#[test]
+fn a_room_that_is_taken_again_before_anybody_looked_is_not_vacant() {
+    let mut scene = Scene::new(BY_PIN);
+    scene.arrive(BEN);
+    scene.room.handle_input(scene.now, Input::Depart { call: BEN });
+    assert_eq!(scene.arrive(CARA), [wait(&[CARA], WaitsFor::Start)]);
+}
+
+// ---- Any order of anything ----------------------------------------------------------------------------------------
+
+/// Who may hear whom, written down as plainly as possible: a list and the rules, no effects, no timers.
+struct Model {
+    settings: Settings,
+    rules: Rules,
+    started: bool,
+    locked: bool,
+    here: Vec<Here>,
+    leaderless_since: Option<Instant>,
+    leader_left_at: Option<Instant>,
+}
+
+#[derive(Clone, Copy)]
+struct Here {
+    call: CallKey,
+    is_in: bool,
+    leader: bool,
+    since: Instant,
+}
+
+impl Model {
+    fn handle(&mut self, now: Instant, input: &Input) {
+        let was_led = self.is_led();
+        match *input {
+            Input::Arrive { call, leader, rules } if self.find(call).is_none() => {
+                self.rules = rules;
+                if leader || self.here.len() < self.settings.seats {
+                    self.here.push(Here { call, is_in: leader, leader, since: now });
+                    self.started |= leader;
+                }
+            }
+            Input::Authenticated { call } => {
+                if let Some(here) = self.find(call) {
+                    here.is_in = true;
+                    here.leader = true;
+                    self.started = true;
+                }
+            }
+            Input::Depart { call } => {
+                let was_in = self.find(call).is_some_and(|here| here.is_in);
+                self.here.retain(|here| here.call != call);
+                let to_lobby = self.settings.leader_leaves == LeaderLeaves::BackToLobby
+                    && was_led
+                    && !self.is_led()
+                    && !self.rules.allow_anonymous_start;
+                if was_in && (to_lobby || !self.here.iter().any(|here| here.is_in)) {
+                    self.started = false;
+                    self.locked = false;
+                    for here in self.here.iter_mut().filter(|here| here.is_in) {
+                        here.is_in = false;
+                        here.since = now;
+                    }
+                } else if was_led && !self.is_led() {
+                    self.leader_left_at = Some(now);
+                }
+            }
+            Input::StartByUser { .. } => self.started = true,
+            Input::Lock | Input::Unlock if self.started => self.locked = *input == Input::Lock,
+            Input::AdmitWaiting { call } if self.started => {
+                for here in &mut self.here {
+                    here.is_in |= call.is_none_or(|call| call == here.call);
+                }
+            }
+            Input::End => self.end(),
+            _ => {}
+        }
+        self.settle(now);
+    }
+
+    fn settle(&mut self, now: Instant) {
+        let first = self.here.iter_mut().min_by_key(|here| (here.since, here.call));
+        if let Some(first) = first.filter(|_| !self.started && self.rules.allow_anonymous_start) {
+            first.is_in = true;
+            self.started = true;
+        }
+        if self.started && !self.locked && self.rules.lobby_policy == LobbyPolicy::Open {
+            self.here.iter_mut().for_each(|here| here.is_in = true);
+        }
+        let nobody_in = !self.here.iter().any(|here| here.is_in);
+        if !self.started || self.is_led() || (self.rules.allow_anonymous_start && !nobody_in) {
+            self.leaderless_since = None;
+        } else {
+            self.leaderless_since = self.leaderless_since.or(Some(now));
+        }
+        if !self.started || self.is_led() {
+            self.leader_left_at = None;
+        }
+    }
+
+    fn pass(&mut self, now: Instant) {
+        let settings = &self.settings;
+        self.here.retain(|here| here.is_in || now < here.since + settings.lobby_timeout);
+        let is_over = |since: Option<Instant>, limit: Duration| since.is_some_and(|since| now >= since + limit);
+        let grace = match settings.leader_leaves {
+            LeaderLeaves::EndsAfter(grace) => is_over(self.leader_left_at, grace),
+            _ => false,
+        };
+        if grace || is_over(self.leaderless_since, settings.nobody_authenticated) {
+            self.end();
+        }
+    }
+
+    fn end(&mut self) {
+        self.here.clear();
+        self.started = false;
+        self.locked = false;
+        self.leaderless_since = None;
+        self.leader_left_at = None;
+    }
+
+    fn find(&mut self, call: CallKey) -> Option<&mut Here> {
+        self.here.iter_mut().find(|here| here.call == call)
+    }
+
+    fn is_led(&self) -> bool {
+        self.here.iter().any(|here| here.leader)
+    }
+
+    /// What each caller hears.
+    fn sounds(&self) -> BTreeMap<CallKey, Sound> {
+        let waits_for = if self.started { WaitsFor::Admission { locked: self.locked } } else { WaitsFor::Start };
+        let sound = |here: &Here| {
+            if here.is_in { Sound::Meeting } else { Sound::Music(waits_for) }
+        };
+        self.here.iter().map(|here| (here.call, sound(here))).collect()
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sound {
+    /// Hold music, and what he was told that he waits for.
+    Music(WaitsFor),
+    /// The others.
+    Meeting,
+}
+
+/// What the engine and the media make of the effects.
+#[derive(Default)]
+struct Ears {
+    sounds: BTreeMap<CallKey, Sound>,
+    vacant: bool,
+}
+
+impl Ears {
+    fn hear(&mut self, effect: Effect, input: Option<&Input>, rules: Rules) {
+        self.vacant = false;
+        match effect {
+            Effect::Started { by } => {
+                let is_lawful = match (&by, input) {
+                    (Starter::Leader(who), Some(Input::Authenticated { call })) => who == call,
+                    (Starter::Leader(who), Some(Input::Arrive { call, leader: true, .. })) => who == call,
+                    (Starter::User(_), Some(Input::StartByUser { .. })) => true,
+                    (Starter::Anonymous(_), _) => rules.allow_anonymous_start,
+                    _ => false,
+                };
+                assert!(is_lawful, "{by:?} by {input:?}");
+                assert!(self.sounds.values().all(|sound| *sound != Sound::Meeting), "it ran already");
+            }
+            Effect::Admit { calls } => {
+                assert!(!calls.is_empty());
+                for call in calls {
+                    assert_ne!(self.sounds.insert(call, Sound::Meeting), Some(Sound::Meeting), "{call} was in");
+                }
+            }
+            Effect::Wait { calls, waits_for } => {
+                assert!(!calls.is_empty());
+                for call in calls {
+                    let before = self.sounds.insert(call, Sound::Music(waits_for));
+                    assert_ne!(before, Some(Sound::Music(waits_for)), "{call} was told already");
+                }
+            }
+            Effect::Full { call } => assert!(!self.sounds.contains_key(&call)),
+            Effect::Chime(_) => assert!(self.sounds.values().any(|sound| *sound == Sound::Meeting), "into the void"),
+            Effect::Patience { call } => assert!(matches!(self.sounds[&call], Sound::Music(_))),
+            Effect::LobbyTimedOut { call } => {
+                assert!(matches!(self.sounds.remove(&call), Some(Sound::Music(_))));
+            }
+            Effect::Muted { call, .. } => assert_eq!(self.sounds[&call], Sound::Meeting),
+            Effect::Locked(_) => {}
+            Effect::Ended { calls, .. } => {
+                let here: Vec<CallKey> = std::mem::take(&mut self.sounds).into_keys().collect();
+                assert_eq!(*calls, *here, "it ends for all");
+            }
+            Effect::Over => {}
+            Effect::Vacant => {
+                assert!(self.sounds.is_empty());
+                self.vacant = true;
+            }
+        }
+    }
+}
+
+#[test]
+fn everybody_hears_what_the_model_says_whatever_the_order() {
+    let mut reached = BTreeMap::<&str, u32>::new();
+    for seed in 0..6_000 {
+        let mut random = StdRng::seed_from_u64(seed);
+        let settings = Settings {
+            seats: random.random_range(2..9),
+            leader_leaves: [LeaderLeaves::GoesOn, LeaderLeaves::BackToLobby, LeaderLeaves::EndsAfter(20 * MINUTE)]
+                [random.random_range(0..3)],
+            ..Settings::default()
+        };
+        let all_rules = [BY_PIN, ANYBODY, BY_ADMISSION, ANYBODY_BY_ADMISSION];
+        let mut rules = all_rules[random.random_range(0..4)];
+        let mut now = Instant::now();
+        let mut room = Room::new(Arc::new(settings.clone()));
+        let mut ears = Ears::default();
+        let mut model = Model {
+            settings,
+            rules: Rules::default(),
+            started: false,
+            locked: false,
+            here: Vec::new(),
+            leaderless_since: None,
+            leader_left_at: None,
+        };
+        for _ in 0..random.random_range(10..120) {
+            // Time passes: to the next alarm, or a little.
+            let end = now + SECOND * random.random_range(0..900);
+            while let Some(at) = room.poll_timeout().filter(|at| *at <= end) {
+                assert!(at > now, "what was due is done");
+                now = at;
+                room.handle_timeout(now);
+                model.pass(now);
+                while let Some(effect) = room.poll_effect() {
+                    *reached.entry(name(&effect)).or_default() += 1;
+                    ears.hear(effect, None, model.rules);
+                }
+                assert_eq!(ears.sounds, model.sounds());
+            }
+            now = end;
+            model.pass(now);
+            assert_eq!(ears.sounds, model.sounds(), "nothing happens but at its time");
+
+            let call = CallKey(random.random_range(1..12));
+            if random.random_range(0..20) == 0 {
+                rules = all_rules[random.random_range(0..4)];
+            }
+            let input = match random.random_range(0..20) {
+                0..8 => Input::Arrive { call, leader: random.random_range(0..10) == 0, rules },
+                8..10 => Input::Authenticated { call },
+                10..14 => Input::Depart { call },
+                14 => Input::ToggleMute { call },
+                15 => Input::SetMuted { call, muted: random.random_range(0..2) == 0 },
+                16 => [Input::Lock, Input::Unlock][random.random_range(0..2)].clone(),
+                17 => Input::AdmitWaiting { call: [Some(call), None][random.random_range(0..2)] },
+                18 if random.random_range(0..4) == 0 => Input::StartByUser { identity: "anna".into() },
+                19 if random.random_range(0..10) == 0 => Input::End,
+                _ => Input::Unlock,
+            };
+            room.handle_input(now, input.clone());
+            model.handle(now, &input);
+            if let Input::Depart { call } = input {
+                ears.sounds.remove(&call);
+            }
+            while let Some(effect) = room.poll_effect() {
+                *reached.entry(name(&effect)).or_default() += 1;
+                ears.hear(effect, Some(&input), model.rules);
+            }
+            assert_eq!(ears.sounds, model.sounds(), "seed {seed}: after {input:?}");
+            let is_in = |sound: &&Sound| **sound == Sound::Meeting;
+            assert_eq!(room.participants(), ears.sounds.values().filter(is_in).count());
+            assert_eq!(room.waiting(), ears.sounds.len() - room.participants());
+            assert_eq!((room.is_started(), room.is_locked()), (model.started, model.locked));
+            assert_eq!(ears.vacant, room.is_vacant(), "seed {seed}: a room is dropped when nobody needs it");
+        }
+        // Everybody hangs up: nothing is left, not even an alarm.
+        for call in 1..12 {
+            room.handle_input(now, Input::Depart { call: CallKey(call) });
+        }
+        while let Some(effect) = room.poll_effect() {
+            if effect == Effect::Vacant {
+                assert_eq!(room.poll_timeout(), None);
+            }
+        }
+        assert!(room.is_vacant() || room.participants() == 0, "only a user's own start is left");
+    }
+    let names =
+        ["Started", "Admit", "Wait", "Full", "Chime", "Patience", "TimedOut", "Muted", "Locked", "Ended", "Over"];
+    assert!(names.iter().all(|name| reached.get(name).is_some_and(|count| *count > 100)), "{reached:?}");
+}
+
+fn name(effect: &Effect) -> &'static str {
+    match effect {
+        Effect::Started { .. } => "Started",
+        Effect::Admit { .. } => "Admit",
+        Effect::Wait { .. } => "Wait",
+        Effect::Full { .. } => "Full",
+        Effect::Chime(_) => "Chime",
+        Effect::Patience { .. } => "Patience",
+        Effect::LobbyTimedOut { .. } => "TimedOut",
+        Effect::Muted { .. } => "Muted",
+        Effect::Locked(_) => "Locked",
+        Effect::Ended { .. } => "Ended",
+        Effect::Over => "Over",
+        Effect::Vacant => "Vacant",
+    }
+}
+
+#[test]
+fn announcements_off_is_a_meeting_without_chimes() {
+    let mut scene = Scene::new(Rules { announcements: Announcements::Off, ..ANYBODY });
+    let effects = [scene.arrive(ANNA), scene.arrive(BEN), scene.depart(BEN)].concat();
+    assert!(!effects.iter().any(|effect| matches!(effect, Effect::Chime(_))), "{effects:?}");
+}

@@ -1,0 +1,23 @@
+//! Sockets, and the threads that own them: the edge between the pure cores and the network.
+//!
+//! | file | its idea |
+//! | --- | --- |
+//! | [`media_thread`] | all media threads: which call and meeting is where; commands down, events up |
+//! | [`media_loop`] | one media thread: its plane, its sockets, a tick each 20 ms |
+//! | [`udp_drain`] | what waits in a media socket, with the time when it came |
+//! | [`ports`] | which RTP port pairs are free |
+//! | [`audio`], `audio_embedded` | prompts, music and chimes: an operator's files, and those in the binary |
+//! | [`sip_transport`], [`sip_udp`], [`sip_tcp`], [`sip_stream`] | SIP over datagrams and over streams |
+//! | [`route`] | which local address reaches a peer |
+
+pub mod audio;
+mod audio_embedded;
+pub mod media_loop;
+pub mod media_thread;
+pub mod ports;
+pub mod route;
+pub mod sip_stream;
+pub mod sip_tcp;
+pub mod sip_transport;
+pub mod sip_udp;
+pub mod udp_drain;

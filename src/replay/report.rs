@@ -1,0 +1,123 @@
+//! What a run came to: for people as text, for machines as one JSON document. No typed digit is in either.
+
+use std::fmt;
+
+use serde::Serialize;
+
+/// All fixtures of one run.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Report {
+    pub passed: bool,
+    pub fixtures: Vec<FixtureReport>,
+}
+
+/// One fixture.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct FixtureReport {
+    pub name: String,
+    /// The file.
+    pub path: String,
+    pub title: String,
+    pub covers: Vec<String>,
+    pub passed: bool,
+    /// How long the scene took.
+    pub seconds: f64,
+    /// The first expectation that failed.
+    pub failure: Option<FailureReport>,
+    pub timeline: Vec<TimelineEntry>,
+    pub callers: Vec<CallerReport>,
+    /// The same timeline as text.
+    #[serde(skip)]
+    pub story: String,
+}
+
+/// An expectation that was not met.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct FailureReport {
+    pub caller: String,
+    /// Line in the fixture.
+    pub line: Option<usize>,
+    pub at_s: f64,
+    pub expected: String,
+    pub found: String,
+    /// What he heard in his whole call, of everything that is known: the answer to "what was it instead?".
+    pub heard: Vec<String>,
+}
+
+/// One line of the story.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct TimelineEntry {
+    pub at_s: f64,
+    pub caller: String,
+    /// `does`, `hears`, `call` or `fails`.
+    pub kind: &'static str,
+    pub what: String,
+}
+
+/// One caller's call in numbers.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct CallerReport {
+    pub name: String,
+    pub answered_at_s: Option<f64>,
+    pub ended_at_s: Option<f64>,
+    pub ended: Option<String>,
+    pub codec: Option<String>,
+    pub packets_sent: u64,
+    pub packets_received: u64,
+    pub packets_lost: u64,
+    pub packets_late: u64,
+    pub packets_strange: u64,
+    /// The longest time between two packets.
+    pub largest_gap_ms: u64,
+    pub rtcp_received: u64,
+    /// The file with what he heard.
+    pub recording: Option<String>,
+}
+
+impl fmt::Display for FixtureReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}: {}", self.name, self.title)?;
+        f.write_str(&self.story)?;
+        for caller in &self.callers {
+            write!(
+                f,
+                "          {}: {} packets sent, {} received, {} lost, largest gap {} ms",
+                caller.name, caller.packets_sent, caller.packets_received, caller.packets_lost, caller.largest_gap_ms
+            )?;
+            match &caller.recording {
+                Some(recording) => writeln!(f, ", heard: {recording}")?,
+                None => writeln!(f)?,
+            }
+        }
+        match &self.failure {
+            None => writeln!(f, "passed in {:.1} s", self.seconds),
+            Some(failure) => {
+                writeln!(f, "FAILED after {:.1} s", self.seconds)?;
+                write!(f, "  {}", self.path)?;
+                if let Some(line) = failure.line {
+                    write!(f, ":{line}")?;
+                }
+                writeln!(f, ": {} at {:.3} s", failure.caller, failure.at_s)?;
+                writeln!(f, "  expected: {}", failure.expected)?;
+                writeln!(f, "  found:    {}", failure.found)?;
+                for heard in &failure.heard {
+                    writeln!(f, "  heard:    {heard}")?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for fixture in &self.fixtures {
+            writeln!(f, "{fixture}")?;
+        }
+        let failed: Vec<_> = self.fixtures.iter().filter(|each| !each.passed).map(|each| each.name.as_str()).collect();
+        match failed.as_slice() {
+            [] => writeln!(f, "{} passed", self.fixtures.len()),
+            failed => writeln!(f, "{} of {} failed: {}", failed.len(), self.fixtures.len(), failed.join(", ")),
+        }
+    }
+}

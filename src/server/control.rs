@@ -1,0 +1,291 @@
+//! The one task that owns the engine. It brings inputs in, carries outputs out, and never waits for a socket, a media
+//! thread or the store in between.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::{Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{Semaphore, mpsc};
+use tokio::time::{MissedTickBehavior, interval, sleep_until, timeout};
+
+use crate::attendant::Question;
+use crate::credentials::{self, Gate};
+use crate::engine::{Counts, Engine, Origin, Output};
+use crate::net::media_thread::{MediaCounters, MediaThreads};
+use crate::net::route::Routes;
+use crate::net::sip_transport::{Drops, SipInput, SipTransport};
+use crate::observe::Observer;
+use crate::observe::http::{Health, Status};
+use crate::observe::measures::ShellCounts;
+use crate::words::answer::{ConferenceAnswer, PinAnswer};
+use crate::words::ids::{CallKey, LookupKey};
+use crate::words::limits;
+
+/// Inputs taken in one go before the outputs are carried out: enough to make the loop cheap under load, few enough that
+/// an answer never waits behind a flood.
+const INPUTS_AT_ONCE: usize = 32;
+
+/// How often the figures for `/healthz` and `/metrics` are brought up to date.
+const STATUS_EVERY: Duration = Duration::from_millis(200);
+
+/// A status older than this means that the control task does not come round any more.
+const STUCK_AFTER: Duration = Duration::from_secs(5);
+
+/// A question that the store has not answered by then is over; the attendant gave up on it long before.
+const LOOKUP_MAX: Duration = Duration::from_secs(30);
+
+/// After the last call of a shutdown: time for the answers to our BYEs, so that nobody repeats into the void.
+const LINGER: Duration = Duration::from_millis(500);
+
+/// What the process asks of the control task.
+#[derive(Debug, Clone, Copy)]
+pub enum Control {
+    Drain { grace: Duration },
+}
+
+/// A store's answer on its way back.
+#[derive(Debug)]
+enum Answer {
+    Conference { call: CallKey, lookup: LookupKey, answer: ConferenceAnswer },
+    Pin { call: CallKey, lookup: LookupKey, answer: PinAnswer },
+}
+
+/// See the module.
+pub struct ControlTask {
+    engine: Engine,
+    transport: SipTransport,
+    routes: Arc<Routes>,
+    media: MediaThreads,
+    gate: Arc<dyn Gate>,
+    observer: Observer,
+    status: Arc<SharedStatus>,
+    lookups: Arc<Semaphore>,
+    answers: mpsc::Sender<Answer>,
+    answered: mpsc::Receiver<Answer>,
+    idle_since: Option<Instant>,
+}
+
+impl ControlTask {
+    pub fn new(
+        engine: Engine,
+        transport: SipTransport,
+        routes: Arc<Routes>,
+        media: MediaThreads,
+        gate: Arc<dyn Gate>,
+        observer: Observer,
+        status: Arc<SharedStatus>,
+    ) -> ControlTask {
+        let (answers, answered) = mpsc::channel(limits::LOOKUPS);
+        let lookups = Arc::new(Semaphore::new(limits::LOOKUPS));
+        ControlTask {
+            engine,
+            transport,
+            routes,
+            media,
+            gate,
+            observer,
+            status,
+            lookups,
+            answers,
+            answered,
+            idle_since: None,
+        }
+    }
+
+    /// Runs until a shutdown is complete.
+    pub async fn run(mut self, mut sip: mpsc::Receiver<SipInput>, mut control: mpsc::Receiver<Control>) {
+        let mut status_due = interval(STATUS_EVERY);
+        status_due.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        while !self.is_over() {
+            let deadline = self.engine.poll_timeout();
+            let timer = async {
+                match deadline {
+                    Some(at) => sleep_until(at.into()).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                Some(input) = sip.recv() => {
+                    self.sip_input(input);
+                    for _ in 1..INPUTS_AT_ONCE {
+                        let Ok(input) = sip.try_recv() else { break };
+                        self.sip_input(input);
+                    }
+                }
+                Some(event) = self.media.next_event() => self.engine.handle_media(Instant::now(), event),
+                Some(answer) = self.answered.recv() => self.answer(answer),
+                Some(Control::Drain { grace }) = control.recv() => {
+                    self.engine.handle_shutdown(Instant::now(), grace);
+                }
+                () = timer => self.engine.handle_timeout(Instant::now()),
+                _ = status_due.tick() => self.status.update(&self.engine, &self.media),
+            }
+            self.carry_out();
+        }
+        self.media.stop();
+    }
+
+    fn sip_input(&mut self, input: SipInput) {
+        let now = Instant::now();
+        match input {
+            SipInput::Message { flow, bytes } => self.engine.handle_message(now, &flow, bytes),
+            SipInput::ConnectionLost { connection } => self.engine.handle_connection_lost(now, connection),
+        }
+        // A 100 leaves before the next INVITE is read.
+        self.transmit();
+    }
+
+    fn answer(&mut self, answer: Answer) {
+        let now = Instant::now();
+        match answer {
+            Answer::Conference { call, lookup, answer } => {
+                self.engine.handle_conference_answer(now, call, lookup, answer);
+            }
+            Answer::Pin { call, lookup, answer } => self.engine.handle_pin_answer(now, call, lookup, answer),
+        }
+    }
+
+    fn transmit(&mut self) {
+        while let Some(transmit) = self.engine.poll_transmit() {
+            self.transport.transmit(transmit);
+        }
+    }
+
+    fn carry_out(&mut self) {
+        self.transmit();
+        while let Some(output) = self.engine.poll_output() {
+            match output {
+                Output::OpenLeg { call, address, peer } => {
+                    let address = match peer {
+                        Some(peer) if peer.is_ipv4() != address.is_ipv4() => self.routes.address_towards(peer),
+                        _ => address,
+                    };
+                    let opened = self.media.open_leg(call, address).map_err(|error| error.to_string());
+                    self.engine.handle_leg_opened(Instant::now(), call, opened);
+                    self.transmit();
+                }
+                Output::Media(command) => self.media.command(command),
+                Output::Lookup { call, lookup, question, origin } => self.ask(call, lookup, question, &origin),
+                Output::Event(event) => self.observer.handle(&event),
+            }
+        }
+    }
+
+    /// Asks the store in a task of its own.
+    fn ask(&mut self, call: CallKey, lookup: LookupKey, question: Question, origin: &Origin) {
+        let unavailable = match &question {
+            Question::Conference { .. } => Answer::Conference { call, lookup, answer: ConferenceAnswer::Unavailable },
+            Question::Pin { .. } => Answer::Pin { call, lookup, answer: PinAnswer::Unavailable },
+        };
+        let Ok(place) = self.lookups.clone().try_acquire_owned() else {
+            tracing::error!(bound = limits::LOOKUPS, "more questions to the credential store than it answers");
+            return self.answer(unavailable);
+        };
+        let (gate, answers) = (self.gate.clone(), self.answers.clone());
+        let origin = credentials::Origin::new(&origin.caller, &origin.trunk);
+        tokio::spawn(async move {
+            let asked = async {
+                match question {
+                    Question::Conference { id } => {
+                        let answer = gate.find_conference(&id, &origin).await.unwrap_or_else(|error| {
+                            tracing::error!(%call, %error, "the credential store failed");
+                            ConferenceAnswer::Unavailable
+                        });
+                        Answer::Conference { call, lookup, answer }
+                    }
+                    Question::Pin { conference, pin } => {
+                        let answer = gate.verify_pin(conference, &pin, &origin).await.unwrap_or_else(|error| {
+                            tracing::error!(%call, %error, "the credential store failed");
+                            PinAnswer::Unavailable
+                        });
+                        Answer::Pin { call, lookup, answer }
+                    }
+                }
+            };
+            let answer = timeout(LOOKUP_MAX, asked).await.unwrap_or(unavailable);
+            let _ = answers.send(answer).await;
+            drop(place);
+        });
+    }
+
+    /// Whether a shutdown has nothing left to wait for.
+    fn is_over(&mut self) -> bool {
+        if !self.engine.is_draining() {
+            return false;
+        }
+        let counts = self.engine.counts();
+        if counts.calls > 0 {
+            self.idle_since = None;
+            return false;
+        }
+        self.idle_since.get_or_insert_with(Instant::now).elapsed() >= LINGER
+    }
+}
+
+/// What the HTTP pages read of the control task.
+pub struct SharedStatus {
+    latest: Mutex<Latest>,
+    drops: Arc<Drops>,
+}
+
+struct Latest {
+    at: Instant,
+    draining: bool,
+    counts: Counts,
+    media: MediaCounters,
+}
+
+impl SharedStatus {
+    pub fn new(drops: Arc<Drops>) -> SharedStatus {
+        let latest =
+            Latest { at: Instant::now(), draining: false, counts: Counts::default(), media: MediaCounters::default() };
+        SharedStatus { latest: Mutex::new(latest), drops }
+    }
+
+    fn update(&self, engine: &Engine, media: &MediaThreads) {
+        let latest = Latest {
+            at: Instant::now(),
+            draining: engine.is_draining(),
+            counts: engine.counts(),
+            media: media.counters(),
+        };
+        *self.lock() = latest;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Latest> {
+        self.latest.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+impl Status for SharedStatus {
+    fn health(&self) -> Health {
+        let latest = self.lock();
+        if latest.at.elapsed() > STUCK_AFTER {
+            Health::Stuck
+        } else if latest.draining {
+            Health::Draining
+        } else {
+            Health::Ready
+        }
+    }
+
+    fn counts(&self) -> ShellCounts {
+        let latest = self.lock();
+        let drops = &self.drops;
+        ShellCounts {
+            calls: latest.counts.calls as u64,
+            waiting: latest.counts.waiting as u64,
+            in_meeting: latest.counts.in_meeting as u64,
+            meetings: latest.counts.meetings as u64,
+            sip_transactions: latest.counts.transactions as u64,
+            sip_received_dropped: drops.received.load(Ordering::Relaxed),
+            sip_sent_dropped: drops.sent.load(Ordering::Relaxed),
+            sip_connections_refused: drops.connections.load(Ordering::Relaxed),
+            media_ticks: latest.media.ticks,
+            media_ticks_late: latest.media.ticks_late,
+            media_ticks_skipped: latest.media.ticks_skipped,
+            media_legs: latest.media.legs,
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! The process: everything that the cores must not have, put together, started and stopped.
+//!
+//! ```text
+//!   SIP sockets ─▶ ┌───────────────┐ ─▶ SIP sockets
+//!   media threads ▶│ control task: │ ─▶ media threads
+//!   store tasks ─▶ │ the engine    │ ─▶ store tasks, observers
+//!                  └───────────────┘
+//! ```
+//!
+//! | file | its idea |
+//! | --- | --- |
+//! | [`control`] | the one task that owns the engine |
+//! | [`serve`] | the process around it: log, store, signals |
+//! | [`settings`] | from the configuration to the settings of the cores |
+
+pub mod control;
+pub mod serve;
+pub mod settings;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rand::SeedableRng;
+use rand::rngs::{StdRng, SysRng};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+
+use crate::config::{Config, Records};
+use crate::credentials::Gate;
+use crate::engine::Engine;
+use crate::net::audio::{self, AudioError};
+use crate::net::media_thread::MediaThreads;
+use crate::net::route::Routes;
+use crate::net::sip_transport::{BindError, SipTransport};
+use crate::observe::Observer;
+use crate::observe::http::{self, HttpBindError};
+use crate::observe::measures::Measures;
+use crate::observe::record::{RecordError, RecordTarget};
+use crate::words::limits;
+pub use serve::{ServeError, serve};
+
+use control::{Control, ControlTask, SharedStatus};
+
+/// Why the server does not start. Each is one line that says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Sip(#[from] BindError),
+    #[error(transparent)]
+    Http(#[from] HttpBindError),
+    #[error(transparent)]
+    Audio(#[from] AudioError),
+    #[error(transparent)]
+    Records(#[from] RecordError),
+    #[error("the media threads could not be started: {0}")]
+    Media(std::io::Error),
+    #[error("the operating system gives no random numbers: {0}")]
+    Random(String),
+    #[error("the metrics could not be set up: {0}")]
+    Metrics(String),
+}
+
+/// A server that runs. It ends when it is told to, or when it is dropped.
+pub struct RunningServer {
+    sip: Vec<SocketAddr>,
+    http: Option<SocketAddr>,
+    control: mpsc::Sender<Control>,
+    task: JoinHandle<()>,
+    /// Dropping it ends the HTTP server.
+    _http_lives: watch::Sender<()>,
+}
+
+impl RunningServer {
+    /// The addresses that SIP listens on, UDP and TCP.
+    pub fn sip_addresses(&self) -> &[SocketAddr] {
+        &self.sip
+    }
+
+    pub fn http_address(&self) -> Option<SocketAddr> {
+        self.http
+    }
+
+    /// No new calls; what goes on may go on for `grace`. Told again, the new grace time holds.
+    pub async fn drain(&self, grace: Duration) {
+        let _ = self.control.send(Control::Drain { grace }).await;
+    }
+
+    /// Waits until the server has ended.
+    pub async fn ended(&mut self) {
+        let _ = (&mut self.task).await;
+    }
+
+    /// Hangs up everybody and ends.
+    pub async fn stop(mut self) {
+        self.drain(Duration::ZERO).await;
+        self.ended().await;
+    }
+}
+
+/// Starts a server in front of this gate.
+///
+/// # Errors
+/// The first thing that could not be had, before any call is taken.
+pub async fn start(config: &Config, gate: Arc<dyn Gate>) -> Result<RunningServer, StartError> {
+    let mut random = StdRng::try_from_rng(&mut SysRng).map_err(|error| StartError::Random(error.to_string()))?;
+    let sounds = audio::load(&settings::audio_settings(config))?;
+    let measures = Arc::new(Measures::new().map_err(|error| StartError::Metrics(error.to_string()))?);
+    let records = match &config.records.file {
+        Records::Off => None,
+        Records::StandardOutput => Some(RecordTarget::StandardOutput),
+        Records::File(path) => Some(RecordTarget::File(PathBuf::clone(path))),
+    };
+    let observer = Observer::new(records, measures.clone())?;
+
+    let routes = Arc::new(Routes::default());
+    let (sip_sender, sip_inputs) = mpsc::channel(limits::ENGINE_INPUTS);
+    let transport = SipTransport::bind(&config.sip.listen, sip_sender, routes.clone()).await?;
+    let http_listener = match config.http.listen {
+        Some(address) => Some(http::bind(address).await?),
+        None => None,
+    };
+    let http_address = http_listener.as_ref().and_then(|listener| listener.local_addr().ok());
+    let media_random = StdRng::from_rng(&mut random);
+    let media =
+        MediaThreads::start(settings::media_settings(config), sounds, media_random).map_err(StartError::Media)?;
+
+    let sip = transport.addresses().to_vec();
+    let status = Arc::new(SharedStatus::new(transport.drops.clone()));
+    let (control, control_inputs) = mpsc::channel(8);
+    let engine = Engine::new(settings::engine_settings(config), random);
+    let task = ControlTask::new(engine, transport, routes, media, gate, observer, status.clone());
+    let task = tokio::spawn(task.run(sip_inputs, control_inputs));
+
+    let (http_lives, mut http_ends) = watch::channel(());
+    if let Some(listener) = http_listener {
+        let ended = async move {
+            let _ = http_ends.changed().await;
+        };
+        tokio::spawn(http::serve(listener, status, measures, config.http.metrics, ended));
+    }
+    Ok(RunningServer { sip, http: http_address, control, task, _http_lives: http_lives })
+}
+
+impl Drop for RunningServer {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}

@@ -1,0 +1,123 @@
+//! `anteroom serve`: the process around a running server: its log, its store, its signals and what it says to the person
+//! who started it.
+
+use std::io::Write;
+use std::sync::Arc;
+
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+use super::{RunningServer, StartError, start};
+use crate::config::{Config, LogFormat, StoreUrl};
+use crate::credentials::{FirstStart, OpenError, Store, StoreError, first_start_example};
+use crate::words::limits;
+
+/// Why `serve` ends with an error. One line each.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    #[error("log.level: {0} (give a level such as info, or a filter such as anteroom=debug,warn)")]
+    LogLevel(String),
+    #[error("the runtime could not be started: {0}")]
+    Runtime(std::io::Error),
+    #[error(transparent)]
+    OpenStore(#[from] OpenError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Start(#[from] StartError),
+    #[error("signals can't be received: {0}")]
+    Signals(std::io::Error),
+}
+
+/// Runs a server until SIGTERM or SIGINT has ended it.
+///
+/// # Errors
+/// What kept it from starting.
+pub fn serve(config: &Config) -> Result<(), ServeError> {
+    start_log(config)?;
+    raise_open_files(config);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(ServeError::Runtime)?;
+    runtime.block_on(run(config))
+}
+
+/// Each call has two sockets. What a process gets by default (1,024 open files, as a rule) would be used up at some 480
+/// calls, and the operating system lets it have more if it asks.
+fn raise_open_files(config: &Config) {
+    let needed = u64::try_from(config.limits.calls.saturating_mul(2)).unwrap_or(u64::MAX).saturating_add(OTHER_FILES);
+    let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return };
+    let raised = soft.max(needed.min(hard));
+    let _ = setrlimit(Resource::RLIMIT_NOFILE, raised, hard);
+    if hard < needed {
+        tracing::warn!(
+            hard,
+            needed,
+            "limits.calls needs more open files than the operating system allows: raise the limit (ulimit -Hn, or \
+             LimitNOFILE of the service), or lower limits.calls"
+        );
+    }
+}
+
+/// Open files besides those of calls: SIP connections, the store, HTTP, the log.
+const OTHER_FILES: u64 = limits::TCP_CONNECTIONS as u64 + 256;
+
+async fn run(config: &Config) -> Result<(), ServeError> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(ServeError::Signals)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(ServeError::Signals)?;
+
+    let store = Arc::new(Store::open(&config.store).await?);
+    let mut server = start(config, store.clone()).await?;
+    // Only once the server has started: the PIN is shown this one time. (And the operator who wrote a configuration knows
+    // whom he wants to enable.)
+    let example = match (&config.file, &config.store.url) {
+        (None, StoreUrl::Sqlite(_)) => first_start_example(&store).await?,
+        _ => None,
+    };
+    say_ready(config, &server, example.as_ref());
+
+    tokio::select! {
+        () = server.ended() => {
+            tracing::error!("the engine ended by itself");
+            return Ok(());
+        }
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::info!(
+        grace_s = config.shutdown.grace.as_secs(),
+        "shutting down: new calls get 503, calls in progress may go on (a second signal ends them now)"
+    );
+    server.drain(config.shutdown.grace).await;
+    tokio::select! {
+        () = server.ended() => {}
+        _ = terminate.recv() => server.stop().await,
+        _ = interrupt.recv() => server.stop().await,
+    }
+    tracing::info!("the server has ended");
+    Ok(())
+}
+
+fn say_ready(config: &Config, server: &RunningServer, example: Option<&FirstStart>) {
+    let join = |addresses: &mut dyn Iterator<Item = String>| addresses.collect::<Vec<_>>().join(" ");
+    let sip = join(&mut server.sip_addresses().iter().map(ToString::to_string));
+    let http = server.http_address().map_or_else(|| "off".to_owned(), |address| address.to_string());
+    tracing::info!(%sip, %http, "the server is ready");
+    if config.sip.trunks.is_empty() {
+        tracing::warn!("no trunk is configured (sip.trunks): calls are taken from loopback and private networks only");
+    }
+    if let Some(example) = example {
+        // For the person at the terminal, once; the log never has a PIN.
+        let _ = write!(std::io::stdout(), "{}", example.greeting(server.sip_addresses()));
+    }
+}
+
+fn start_log(config: &Config) -> Result<(), ServeError> {
+    let filter = EnvFilter::try_new(&config.log.level).map_err(|error| ServeError::LogLevel(error.to_string()))?;
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    // A second server in one process (tests) keeps the log of the first.
+    let _ = match config.log.format {
+        LogFormat::Text => log.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).try_init(),
+        LogFormat::Json => log.json().flatten_event(false).try_init(),
+    };
+    Ok(())
+}

@@ -1,0 +1,385 @@
+//! Offer and answer (RFC 3264), as far as one voice stream needs it.
+//!
+//! ```text
+//!   INVITE with offer ──> check_offer            INVITE without  ──>
+//!             answer  <── LocalDescription::answer        offer  <── LocalDescription::offer
+//!                                                 ACK with answer ──> LocalDescription::take_answer
+//! ```
+//!
+//! One audio m-line is taken: RTP/AVP, the first that fits. All others are refused with port 0, in their place. The answer
+//! has one codec, the first of the offer's that is ours, so that nobody changes codecs in mid-call, and telephone-event.
+
+use std::net::{IpAddr, SocketAddr};
+
+use bytes::Bytes;
+use rand::RngExt;
+use rand::rngs::StdRng;
+
+use super::command::LocalMedia;
+use crate::wire::sdp::{MediaKind, MediaSection, Origin, Payload, SdpError, SessionDescription};
+use crate::words::media::{Codec, Direction, NegotiatedMedia};
+
+/// The payload type of telephone-event in offers of ours: any dynamic one; this is what everybody takes.
+const EVENT_PAYLOAD_TYPE: u8 = 101;
+
+/// The sixteen keys of RFC 4733 section 3.2.
+const EVENT_PARAMETERS: &str = "0-15";
+
+const EVENT_ENCODING: &str = "telephone-event";
+
+/// Hz, as the codecs beside it (RFC 4733 section 2.1).
+const EVENT_CLOCK_RATE: u32 = 8000;
+
+const PROTOCOL: &str = "RTP/AVP";
+
+/// Why a description can't be agreed to: the code and text of a Warning (RFC 3261 section 20.43).
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{why}")]
+pub(super) struct Unacceptable {
+    pub code: u16,
+    pub why: String,
+}
+
+impl Unacceptable {
+    fn new(code: u16, why: impl Into<String>) -> Unacceptable {
+        Unacceptable { code, why: why.into() }
+    }
+
+    /// 399, "miscellaneous": the description could not be read.
+    pub fn malformed(error: SdpError) -> Unacceptable {
+        Unacceptable::new(399, error.to_string())
+    }
+
+    fn address(error: SdpError) -> Unacceptable {
+        Unacceptable::new(301, error.to_string())
+    }
+}
+
+/// Our description of the session: what its `o=` line counts, and what was said last.
+#[derive(Debug, Clone)]
+pub(super) struct LocalDescription {
+    session_id: u64,
+    last: Option<SessionDescription>,
+    /// Which m-line is the voice.
+    voice: usize,
+    /// RFC 3264 section 8.3.2: a payload type keeps its meaning for the whole session.
+    event_payload_type: u8,
+}
+
+/// What an m-line of the peer's comes to.
+struct Fit {
+    codec: Codec,
+    payload: Payload,
+    event: Option<u8>,
+    remote_rtp: SocketAddr,
+    remote_rtcp: SocketAddr,
+    direction: Direction,
+}
+
+/// Whether the offer can become a call at all, before anything is known of our side but its codecs. Gives the address that
+/// the peer wants its voice at.
+pub(super) fn check_offer(offer: &SessionDescription, codecs: &[Codec]) -> Result<IpAddr, Unacceptable> {
+    let (_, fit) = first_fit(offer, |section| fit(section, codecs))?;
+    Ok(fit.remote_rtp.ip())
+}
+
+impl LocalDescription {
+    pub fn new(random: &mut StdRng) -> LocalDescription {
+        // RFC 8866 section 5.2 wants it numeric and unique; 2⁶² and below, since some peers keep it in a signed number.
+        let session_id = random.random::<u64>() >> 2;
+        LocalDescription { session_id, last: None, voice: 0, event_payload_type: EVENT_PAYLOAD_TYPE }
+    }
+
+    /// An offer of everything we have.
+    pub fn offer(&mut self, local: &LocalMedia) -> Bytes {
+        let mut payloads: Vec<Payload> = local.codecs.iter().map(|&codec| voice_payload(codec)).collect();
+        if local.telephone_event {
+            payloads.push(event_payload(self.event_payload_type, EVENT_CLOCK_RATE));
+        }
+        let voice = section(local, payloads, local.direction);
+        let mut sections = self.last.as_ref().map_or_else(Vec::new, |last| last.sections.clone());
+        match sections.get_mut(self.voice) {
+            Some(place) => *place = voice.clone(),
+            None => {
+                self.voice = sections.len();
+                sections.push(voice.clone());
+            }
+        }
+        self.say(local, sections)
+    }
+
+    /// The answer to an offer, and what it comes to. Nothing changes where the offer is not acceptable.
+    pub fn answer(
+        &mut self,
+        offer: &SessionDescription,
+        local: &LocalMedia,
+    ) -> Result<(Bytes, NegotiatedMedia), Unacceptable> {
+        let fits = |section: &MediaSection| {
+            let fit = fit(section, &local.codecs)?;
+            if !is_same_family(fit.remote_rtp.ip(), local.rtp.ip()) {
+                return Err(Unacceptable::new(300, "the address family is not the one we speak"));
+            }
+            Ok(fit)
+        };
+        // The m-line that carries the voice keeps carrying it while it can.
+        let kept = self.last.as_ref().and_then(|_| offer.sections.get(self.voice)).and_then(|voice| fits(voice).ok());
+        let (voice, fit) = match kept {
+            Some(fit) => (self.voice, fit),
+            None => first_fit(offer, fits)?,
+        };
+        let media = negotiated(&fit, local);
+        let mut payloads = vec![Payload { fmtp: None, ..fit.payload.clone() }];
+        if let Some(payload_type) = media.telephone_event {
+            payloads.push(event_payload(payload_type, fit.payload.clock_rate));
+            self.event_payload_type = payload_type;
+        }
+        self.voice = voice;
+        let sections = offer.sections.iter().enumerate();
+        let sections = sections
+            .map(|(at, offered)| match at == voice {
+                true => section(local, payloads.clone(), media.direction),
+                false => offered.refused(),
+            })
+            .collect();
+        Ok((self.say(local, sections), media))
+    }
+
+    /// What the answer to our last offer comes to.
+    pub fn take_answer(
+        &self,
+        answer: &SessionDescription,
+        local: &LocalMedia,
+    ) -> Result<NegotiatedMedia, Unacceptable> {
+        let no_answer = || Unacceptable::new(304, "the answer has no m-line for our voice");
+        let fit = fit(answer.sections.get(self.voice).ok_or_else(no_answer)?, &local.codecs)?;
+        if !is_same_family(fit.remote_rtp.ip(), local.rtp.ip()) {
+            return Err(Unacceptable::new(300, "the answer's address family is not ours"));
+        }
+        Ok(negotiated(&fit, local))
+    }
+
+    /// What was said last, once more: the refresh of a session changes nothing.
+    pub fn repeat(&self) -> Option<Bytes> {
+        self.last.as_ref().map(SessionDescription::write)
+    }
+
+    /// RFC 3264 section 8: the version counts up by one whenever anything else has changed.
+    fn say(&mut self, local: &LocalMedia, sections: Vec<MediaSection>) -> Bytes {
+        let version = match &self.last {
+            Some(last) if last.sections == sections => last.origin.version,
+            Some(last) => last.origin.version.saturating_add(1),
+            None => 1,
+        };
+        let address = local.rtp.ip().to_canonical().to_string();
+        let origin = Origin { session_id: self.session_id.to_string(), version, address };
+        let description = SessionDescription { origin, sections };
+        let written = description.write();
+        self.last = Some(description);
+        written
+    }
+}
+
+fn voice_payload(codec: Codec) -> Payload {
+    Payload::new(codec.static_payload_type(), codec.name(), codec.clock_rate())
+}
+
+fn event_payload(payload_type: u8, clock_rate: u32) -> Payload {
+    Payload { fmtp: Some(EVENT_PARAMETERS.to_owned()), ..Payload::new(payload_type, EVENT_ENCODING, clock_rate) }
+}
+
+/// Our m-line.
+fn section(local: &LocalMedia, payloads: Vec<Payload>, direction: Direction) -> MediaSection {
+    let rtp = SocketAddr::new(local.rtp.ip().to_canonical(), local.rtp.port());
+    MediaSection::audio(rtp, payloads, direction)
+}
+
+/// The first m-line that fits, or what is wrong with the first that is nearly one.
+fn first_fit(
+    offer: &SessionDescription,
+    fits: impl Fn(&MediaSection) -> Result<Fit, Unacceptable>,
+) -> Result<(usize, Fit), Unacceptable> {
+    let mut wrong = None;
+    for (at, section) in offer.sections.iter().enumerate().filter(|(_, section)| section.kind == MediaKind::Audio) {
+        match fits(section) {
+            Ok(fit) => return Ok((at, fit)),
+            Err(error) => {
+                wrong.get_or_insert(error);
+            }
+        }
+    }
+    Err(wrong.unwrap_or_else(|| Unacceptable::new(304, "no audio is offered")))
+}
+
+/// Whether we can speak what this m-line says, and how.
+fn fit(section: &MediaSection, codecs: &[Codec]) -> Result<Fit, Unacceptable> {
+    if section.kind != MediaKind::Audio {
+        return Err(Unacceptable::new(304, "the m-line is not audio"));
+    }
+    if section.port == 0 {
+        return Err(Unacceptable::new(304, "the audio is switched off"));
+    }
+    if !section.protocol.eq_ignore_ascii_case(PROTOCOL) {
+        return Err(Unacceptable::new(302, format!("only {PROTOCOL} is spoken here, not {}", section.protocol)));
+    }
+    let common = section.payloads.iter().find_map(|payload| Some((codec_of(payload, codecs)?, payload.clone())));
+    let Some((codec, payload)) = common else {
+        let ours: Vec<&str> = codecs.iter().map(|codec| codec.name()).collect();
+        return Err(Unacceptable::new(305, format!("no codec in common: {} is spoken here", ours.join(" and "))));
+    };
+    let is_event = |offered: &&Payload| offered.is(EVENT_ENCODING, codec.clock_rate());
+    let remote_rtp = section.rtp_address().map_err(Unacceptable::address)?;
+    let above = SocketAddr::new(remote_rtp.ip(), remote_rtp.port().saturating_add(1));
+    // RFC 2543's hold: an unspecified address receives nothing.
+    let peer_hears = section.direction.receives() && !remote_rtp.ip().is_unspecified();
+    Ok(Fit {
+        codec,
+        payload,
+        event: section.payloads.iter().find(is_event).map(|payload| payload.payload_type),
+        remote_rtp,
+        remote_rtcp: section.rtcp_address().unwrap_or(above),
+        direction: direction(peer_hears, section.direction.sends()),
+    })
+}
+
+fn codec_of(payload: &Payload, codecs: &[Codec]) -> Option<Codec> {
+    codecs.iter().copied().find(|codec| payload.is(codec.name(), codec.clock_rate()))
+}
+
+/// What both sides want; `fit` has the peer's wish seen from us.
+fn negotiated(fit: &Fit, local: &LocalMedia) -> NegotiatedMedia {
+    NegotiatedMedia {
+        remote_rtp: fit.remote_rtp,
+        remote_rtcp: fit.remote_rtcp,
+        codec: fit.codec,
+        payload_type: fit.payload.payload_type,
+        telephone_event: fit.event.filter(|_| local.telephone_event),
+        direction: direction(
+            fit.direction.sends() && local.direction.sends(),
+            fit.direction.receives() && local.direction.receives(),
+        ),
+    }
+}
+
+fn direction(sends: bool, receives: bool) -> Direction {
+    match (sends, receives) {
+        (true, true) => Direction::SendRecv,
+        (true, false) => Direction::SendOnly,
+        (false, true) => Direction::RecvOnly,
+        (false, false) => Direction::Inactive,
+    }
+}
+
+/// An unspecified address is nowhere, and so of any family.
+fn is_same_family(peer: IpAddr, ours: IpAddr) -> bool {
+    peer.is_unspecified() || peer.to_canonical().is_ipv4() == ours.to_canonical().is_ipv4()
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng;
+
+    use super::*;
+
+    fn local(rtp: &str) -> LocalMedia {
+        LocalMedia {
+            rtp: rtp.parse().unwrap(),
+            codecs: Codec::ALL.to_vec(),
+            telephone_event: true,
+            direction: Direction::SendRecv,
+        }
+    }
+
+    fn offer(address: &str, media: &str) -> SessionDescription {
+        let family = if address.contains(':') { "IP6" } else { "IP4" };
+        let text =
+            format!("v=0\r\no=- 1 1 IN {family} {address}\r\ns=-\r\nc=IN {family} {address}\r\nt=0 0\r\n{media}");
+        SessionDescription::parse(text.as_bytes()).unwrap()
+    }
+
+    fn description() -> LocalDescription {
+        LocalDescription::new(&mut StdRng::seed_from_u64(1))
+    }
+
+    fn answered(offer: &SessionDescription, local: &LocalMedia) -> Result<NegotiatedMedia, Unacceptable> {
+        description().answer(offer, local).map(|(_, media)| media)
+    }
+
+    #[test]
+    fn the_order_of_the_offer_decides() {
+        let ours = local("192.0.2.1:20000");
+        for (formats, codec) in [("0 8", Codec::Pcmu), ("8 0", Codec::Pcma), ("18 9 8 0", Codec::Pcma)] {
+            let offer = offer("192.0.2.9", &format!("m=audio 4000 RTP/AVP {formats}\r\n"));
+            assert_eq!(answered(&offer, &ours).unwrap().codec, codec, "{formats}");
+        }
+        let only_ulaw = LocalMedia { codecs: vec![Codec::Pcmu], ..ours };
+        let offer = offer("192.0.2.9", "m=audio 4000 RTP/AVP 8 96\r\na=rtpmap:96 pcmu/8000\r\n");
+        let media = answered(&offer, &only_ulaw).unwrap();
+        assert_eq!((media.codec, media.payload_type), (Codec::Pcmu, 96), "a payload type of the offer's choice");
+    }
+
+    #[test]
+    fn telephone_event_is_agreed_on_where_both_have_it() {
+        let ours = local("192.0.2.1:20000");
+        let with = |line: &str| offer("192.0.2.9", &format!("m=audio 4000 RTP/AVP 0 97 98\r\n{line}"));
+        let agreed = |line: &str, ours: &LocalMedia| answered(&with(line), ours).unwrap().telephone_event;
+        assert_eq!(agreed("a=rtpmap:97 telephone-event/8000\r\n", &ours), Some(97));
+        let both = "a=rtpmap:97 telephone-event/48000\r\na=rtpmap:98 TELEPHONE-EVENT/8000\r\n";
+        assert_eq!(agreed(both, &ours), Some(98), "the one with the voice's clock");
+        assert_eq!(agreed("", &ours), None);
+        let without = LocalMedia { telephone_event: false, ..ours };
+        assert_eq!(agreed("a=rtpmap:97 telephone-event/8000\r\n", &without), None);
+    }
+
+    #[test]
+    fn the_stream_of_our_family_is_taken() {
+        // RFC 4091: the same voice by two families.
+        let both = offer(
+            "2001:db8::9",
+            "m=audio 4000 RTP/AVP 0\r\nm=audio 5000 RTP/AVP 0\r\nc=IN IP4 192.0.2.9\r\na=rtcp:5009\r\n",
+        );
+        let fourth = answered(&both, &local("192.0.2.1:20000")).unwrap();
+        assert_eq!(fourth.remote_rtp, "192.0.2.9:5000".parse().unwrap());
+        assert_eq!(fourth.remote_rtcp, "192.0.2.9:5009".parse().unwrap());
+        let sixth = answered(&both, &local("[2001:db8::1]:20000")).unwrap();
+        assert_eq!(sixth.remote_rtp, "[2001:db8::9]:4000".parse().unwrap());
+        let only = offer("2001:db8::9", "m=audio 4000 RTP/AVP 0\r\n");
+        assert_eq!(answered(&only, &local("192.0.2.1:20000")).unwrap_err().code, 300);
+        let (text, _) = description().answer(&only, &local("[2001:db8::1]:20000")).unwrap();
+        assert!(String::from_utf8_lossy(&text).contains("c=IN IP6 2001:db8::1\r\n"));
+    }
+
+    #[test]
+    fn our_wish_and_theirs() {
+        use Direction::*;
+        let cases = [
+            (SendRecv, "sendrecv", SendRecv),
+            (SendRecv, "sendonly", RecvOnly),
+            (SendOnly, "sendrecv", SendOnly),
+            (SendOnly, "sendonly", Inactive),
+            (SendOnly, "recvonly", SendOnly),
+            (RecvOnly, "recvonly", Inactive),
+            (Inactive, "sendrecv", Inactive),
+        ];
+        for (ours, theirs, expected) in cases {
+            let ours = LocalMedia { direction: ours, ..local("192.0.2.1:20000") };
+            let offer = offer("192.0.2.9", &format!("m=audio 4000 RTP/AVP 0\r\na={theirs}\r\n"));
+            assert_eq!(answered(&offer, &ours).unwrap().direction, expected, "{:?} {theirs}", ours.direction);
+        }
+    }
+
+    #[test]
+    fn what_we_wrote_can_be_read_and_answered() {
+        let mut ours = description();
+        let mut theirs = description();
+        let (near, far) = (local("192.0.2.1:20000"), local("192.0.2.9:4000"));
+        let offer = SessionDescription::parse(&ours.offer(&near)).unwrap();
+        assert_eq!(offer.sections[0].ptime_ms, Some(20));
+        let (answer, at_far) = theirs.answer(&offer, &far).unwrap();
+        let at_near = ours.take_answer(&SessionDescription::parse(&answer).unwrap(), &near).unwrap();
+        assert_eq!((at_near.remote_rtp, at_far.remote_rtp), (far.rtp, near.rtp));
+        assert_eq!((at_near.codec, at_near.telephone_event), (at_far.codec, at_far.telephone_event));
+        assert_eq!(ours.repeat().unwrap(), offer.write());
+        let again = SessionDescription::parse(&ours.offer(&near)).unwrap();
+        assert_eq!(again, offer, "nothing has changed, not even the version");
+    }
+}
