@@ -207,7 +207,9 @@ impl Leg {
         datagram: &[u8],
     ) -> Received {
         let mut received = Received::default();
-        let (Some(Agreed { media, .. }), Ok(packet)) = (&self.media, RtpPacket::parse(datagram)) else {
+        // A quick peer sends as soon as our 200 has left, a tick before its agreement is here. That is no stranger.
+        let Some(Agreed { media, .. }) = &self.media else { return received };
+        let Ok(packet) = RtpPacket::parse(datagram) else {
             self.refused += 1;
             return received;
         };

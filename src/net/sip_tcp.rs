@@ -22,7 +22,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::codec::Decoder;
 
 use super::sip_stream::{SipCodec, StreamItem};
-use super::sip_transport::{Drops, SipInput, canonical};
+use super::sip_transport::{Drops, SipInput, canonical, has_room_for};
 use crate::sip::{Flow, Transport};
 use crate::words::limits;
 
@@ -35,6 +35,9 @@ const WRITE: Duration = Duration::from_secs(10);
 /// A connection on which nothing came for so long is closed. Session timers refresh calls at 15 minutes, and trunks that
 /// keep a connection open send keep-alives far more often (RFC 5626 section 4.4.1).
 const IDLE: Duration = Duration::from_secs(45 * 60);
+
+/// A large message that the engine has no room for now is offered to it again after this.
+const ENGINE_BEHIND: Duration = Duration::from_millis(10);
 
 /// After the last that can be read: for the answers to what was read before.
 const LAST_ANSWERS: Duration = Duration::from_millis(500);
@@ -140,9 +143,11 @@ async fn serve(
     // A keep-alive ping is answered on the same connection, in turn with the messages.
     let (pongs, pong_requests) = mpsc::channel(1);
     let read = async {
-        read(reader, flow, inputs, pongs).await;
-        // What came whole before the end still gets its answer.
-        tokio::time::sleep(LAST_ANSWERS).await;
+        let has_spoken = read(reader, flow, inputs, pongs).await;
+        if has_spoken {
+            // What came whole before the end still gets its answer.
+            tokio::time::sleep(LAST_ANSWERS).await;
+        }
     };
     tokio::select! {
         () = read => {}
@@ -150,7 +155,8 @@ async fn serve(
     }
 }
 
-async fn read(mut reader: OwnedReadHalf, flow: Flow, inputs: &mpsc::Sender<SipInput>, pongs: mpsc::Sender<()>) {
+/// Until the peer ends, or is to be ended. Whether a message came from it.
+async fn read(mut reader: OwnedReadHalf, flow: Flow, inputs: &mpsc::Sender<SipInput>, pongs: mpsc::Sender<()>) -> bool {
     let mut codec = SipCodec::default();
     let mut buffer = BytesMut::new();
     let mut deadline = Instant::now() + limits::TCP_FIRST_MESSAGE;
@@ -160,8 +166,11 @@ async fn read(mut reader: OwnedReadHalf, flow: Flow, inputs: &mpsc::Sender<SipIn
             Ok(Some(StreamItem::Message(bytes))) => {
                 has_spoken = true;
                 deadline = Instant::now() + IDLE;
+                while !has_room_for(inputs, bytes.len()) {
+                    tokio::time::sleep(ENGINE_BEHIND).await;
+                }
                 if inputs.send(SipInput::Message { flow, bytes }).await.is_err() {
-                    return;
+                    return has_spoken;
                 }
                 continue;
             }
@@ -176,7 +185,7 @@ async fn read(mut reader: OwnedReadHalf, flow: Flow, inputs: &mpsc::Sender<SipIn
             Ok(None) => {}
             Err(error) => {
                 tracing::info!(remote = %flow.remote, %error, "SIP TCP connection closed: its stream can't be framed");
-                return;
+                return has_spoken;
             }
         }
         // Not for a line break, which is half a ping, or what some peers send instead of one.
@@ -185,7 +194,7 @@ async fn read(mut reader: OwnedReadHalf, flow: Flow, inputs: &mpsc::Sender<SipIn
         }
         match timeout_at(deadline, reader.read_buf(&mut buffer)).await {
             Ok(Ok(count)) if count > 0 => {}
-            _ => return,
+            _ => return has_spoken,
         }
     }
 }

@@ -22,6 +22,16 @@ pub enum SipInput {
     ConnectionLost { connection: u64 },
 }
 
+/// A message larger than this waits for the engine only while few others do. Without this bound a flood of 64 KiB each
+/// would fill the engine's queue with a gigabyte.
+const LARGE_BYTES: usize = 4 * 1024;
+const LARGE_BEHIND_AT_MOST: usize = 256;
+
+/// Whether the engine keeps up well enough to take a message of this size.
+pub(super) fn has_room_for(inputs: &mpsc::Sender<SipInput>, bytes: usize) -> bool {
+    bytes <= LARGE_BYTES || inputs.max_capacity().saturating_sub(inputs.capacity()) < LARGE_BEHIND_AT_MOST
+}
+
 /// A socket could not be had.
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {

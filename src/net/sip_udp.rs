@@ -11,7 +11,7 @@ use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 
 use super::route::Routes;
-use super::sip_transport::{Drops, SipInput, canonical};
+use super::sip_transport::{Drops, SipInput, canonical, has_room_for};
 use crate::sip::{Flow, Transport};
 use crate::words::limits;
 
@@ -46,6 +46,10 @@ pub(super) async fn receive(
             continue;
         };
         let Some(datagram) = buffer.get(..length) else { continue };
+        if !has_room_for(&inputs, length) {
+            drops.received.fetch_add(1, Ordering::Relaxed);
+            continue;
+        }
         let remote = canonical(remote);
         let local = SocketAddr::new(routes.local_address(bound.ip(), remote.ip()), bound.port());
         let flow = Flow { transport: Transport::Udp, local, remote, connection: 0 };

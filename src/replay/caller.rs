@@ -31,7 +31,7 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 const FORBIDDEN_MIN: Duration = Duration::from_millis(100);
 
 /// While a sound goes on, its end may have been missed by this much.
-const END_UNKNOWN: Duration = Duration::from_millis(250);
+const END_UNKNOWN: Duration = Duration::from_millis(450);
 
 /// What a caller does.
 #[derive(Debug, Clone)]

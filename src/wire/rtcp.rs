@@ -182,6 +182,8 @@ impl ReceivedRtcp {
                     received.bye = true;
                     bye.ssrcs().next()
                 }
+                // SDES, APP, feedback and what is to come (RFC 5761 section 4): nothing that matters here, but RTCP.
+                192..=223 => packet.get(4..8).and_then(|octets| octets.try_into().ok()).map(u32::from_be_bytes),
                 _ => None,
             };
             if let (Some(ssrc), false) = (ssrc, known_source) {
@@ -314,6 +316,17 @@ mod tests {
         assert_eq!(read.blocks().len(), REPORT_BLOCKS_MAX);
         assert_eq!(read.block_about(3).unwrap().ssrc, 3);
         assert_eq!(read.block_about(4), None);
+    }
+
+    /// As baresip sends it when a call begins, to open the way through address translation.
+    #[test]
+    fn a_packet_of_another_type_alone_is_rtcp() {
+        let app = [0x80, 204, 0, 3, 0, 0, 0, 9, b'P', b'I', b'N', b'G', b'P', b'O', b'N', b'G'];
+        let read = ReceivedRtcp::parse(&app).unwrap();
+        assert_eq!((read.ssrc, read.sender, read.bye, read.blocks()), (9, None, false, &[][..]));
+        let mut rtp = app;
+        rtp[1] = 96;
+        assert_eq!(ReceivedRtcp::parse(&rtp), Err(NotRtcp));
     }
 
     #[test]

@@ -35,7 +35,7 @@ const PAUSE_PACKETS: usize = 3;
 const END_PACKETS: usize = 3;
 
 /// Two INFOs of one caller are this far apart, as his fingers are.
-const INFO_EVERY: Duration = Duration::from_millis(150);
+const INFO_EVERY: Duration = Duration::from_millis(120);
 
 /// What is dialled, and from where.
 pub struct Dial {
@@ -224,9 +224,9 @@ impl Caller {
         self.carry_out(Order::Speak(speaks));
     }
 
-    /// Sends something on the RTP way instead of voice.
+    /// Sends something on the RTP way besides his voice, as soon as he comes to it.
     pub fn send_datagram(&self, datagram: Vec<u8>) {
-        self.carry_out(Order::Datagram(datagram));
+        self.orders.send(Order::Datagram(datagram)).unwrap();
     }
 
     /// Goes on from another RTP port, and says so by re-INVITE or not. Returns the new address.
@@ -523,7 +523,7 @@ fn media_sockets(address: IpAddr) -> (UdpSocket, UdpSocket) {
     for _ in 0..1000 {
         let rtp = UdpSocket::bind((address, 0)).unwrap();
         let port = rtp.local_addr().unwrap().port();
-        if port % 2 == 0 {
+        if port.is_multiple_of(2) {
             match UdpSocket::bind((address, port + 1)) {
                 Ok(rtcp) => {
                     rtp.set_nonblocking(true).unwrap();

@@ -18,11 +18,11 @@ const STILL_THE_SAME: f32 = 0.5;
 /// Stretch over which likeness is measured while a sound goes on: 80 ms.
 const STRETCH: usize = 4 * LOW_FRAME;
 
-/// A sound that was unlike for so many frames on end is over.
-const UNLIKE_FRAMES: u32 = 8;
+/// A sound that was unlike for so many frames on end (0.3 s) is over: a machine that stood still for a moment is no end.
+const UNLIKE_FRAMES: u32 = 15;
 
-/// A sound that slipped is looked for within so many frames (0.2 s), and by a longer stretch (0.16 s).
-const SLIP_FRAMES: i64 = 10;
+/// A sound that slipped is looked for within so many frames (0.5 s), and by a longer stretch (0.16 s).
+const SLIP_FRAMES: i64 = 25;
 const SLIP_STRETCH: usize = 8 * LOW_FRAME;
 
 /// The newest low-band samples of the line. A place is the number of samples since the call's first.
