@@ -50,7 +50,6 @@ pub struct Machine {
     pub cores: usize,
     pub processor: String,
     pub load_1_min: f64,
-    /// Busy share of all cores since the machine's counters were last looked at.
     pub kernel: String,
 }
 

@@ -87,6 +87,11 @@ impl Section {
         self.figure("machine busy (server, generator, others)", 100.0 * measured.machine_busy, "%", None);
         self.figure("the generator itself", measured.generator_cpu_ms, "ms/call-s", None);
         let own = measured.lateness;
+        if delivery.share() < FULL_SHARE {
+            self.note(
+                "fewer packets than 50 a second were handled: the costs, and the ratio, are those of fewer packets",
+            );
+        }
         if measured.generator_lost > 0 || own.frames_skipped > 0 {
             self.note(format!(
                 "the generator lost {} packets and left out {} frames of its own: it was a bottleneck",
@@ -103,7 +108,11 @@ impl Section {
     }
 }
 
-const WHAT_WIDTH: usize = 52;
+/// Below this, costs for each second of a call can't be compared.
+const FULL_SHARE: f64 = 0.99;
+
+const WHAT_WIDTH: usize = 56;
+const UNIT_WIDTH: usize = 9;
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -123,10 +132,11 @@ impl fmt::Display for Section {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}", self.title)?;
         for figure in &self.figures {
-            write!(f, "  {:<WHAT_WIDTH$} {:>10} {:<9}", figure.what, rounded(figure.value), figure.unit)?;
+            write!(f, "  {:<WHAT_WIDTH$} {:>10} {}", figure.what, rounded(figure.value), figure.unit)?;
+            let gap = UNIT_WIDTH.saturating_sub(figure.unit.chars().count());
             match (figure.goal, figure.reached) {
-                (Some(goal), Some(true)) => writeln!(f, " goal {goal}: reached")?,
-                (Some(goal), _) => writeln!(f, " goal {goal}: MISSED")?,
+                (Some(goal), Some(true)) => writeln!(f, "{:gap$} goal {goal}: reached", "")?,
+                (Some(goal), _) => writeln!(f, "{:gap$} goal {goal}: MISSED", "")?,
                 (None, _) => writeln!(f)?,
             }
         }

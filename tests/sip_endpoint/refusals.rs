@@ -77,6 +77,18 @@ fn what_a_call_would_keep_is_bounded() {
 }
 
 #[test]
+fn large_answers_are_sent_and_not_kept() {
+    for (method, status) in [("OPTIONS", 200), ("REGISTER", 405), ("INVITE", 513)] {
+        let mut peer = Peer::new();
+        let via = format!("Via: SIP/2.0/UDP 192.0.2.60;branch=z9hG4bK{}", "y".repeat(50_000));
+        let body = if method == "INVITE" { OFFER } else { "" };
+        let text = peer.request(method, 1, &[&via], body);
+        assert_eq!(peer.ask(&text).status, status, "{method}");
+        assert_eq!(peer.endpoint.counts().transactions, 0, "{method}");
+    }
+}
+
+#[test]
 fn session_intervals_that_are_too_small() {
     let asked = ["Session-Expires: 60", "Supported: timer"];
     let (status, min_se, _) = refused(&asked, OFFER, HeaderName::MinSe);

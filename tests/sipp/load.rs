@@ -83,9 +83,9 @@ fn after_sigterm_new_calls_get_503_and_calls_in_progress_the_grace_time() {
 
     let before = call.ear.heard();
     Sipp::new(&server, "unavailable").run();
+    std::thread::sleep(Duration::from_millis(1000));
     let (status, _) = server.get("/healthz");
     assert_eq!(status, 503, "a load balancer must send nobody any more");
-    std::thread::sleep(Duration::from_millis(1000));
     assert!(call.ear.heard() >= before + 40, "the call in progress is heard no more");
 
     call.finish();
