@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::io::Write;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -19,6 +20,9 @@ const STAGES: usize = 6;
 
 /// A PIN of this length is found in a log only where somebody has put it.
 const PIN_DIGITS: u8 = 11;
+
+/// Beside the default range, so that a server on the same machine and these don't take each other's ports.
+const RTP_PORTS: RangeInclusive<u16> = 10_000..=19_999;
 
 /// Everything that the servers log.
 #[derive(Clone, Default)]
@@ -55,7 +59,9 @@ fn fixtures() -> Vec<PathBuf> {
 /// The report, and the PINs of the scene's server.
 async fn play(path: &Path, sounds: &Arc<SoundLibrary>) -> (FixtureReport, Vec<String>) {
     let file = FixtureFile::read(path).unwrap();
-    let server = ServerUnderTest::start(&file, &Config::default(), Some(PIN_DIGITS)).await.unwrap();
+    let mut base = Config::default();
+    base.rtp.ports = RTP_PORTS;
+    let server = ServerUnderTest::start(&file, &base, Some(PIN_DIGITS)).await.unwrap();
     let pin_of = |user: &ServerUser| server.variables.get(&format!("{}pin", user.prefix)).map(str::to_owned);
     let pins = file.server().users().iter().filter_map(pin_of).collect();
     let fixture = file.resolve(&server.variables).unwrap();

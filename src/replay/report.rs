@@ -4,6 +4,9 @@ use std::fmt;
 
 use serde::Serialize;
 
+/// A stall that is worth a line: longer than a jitter buffer bridges without being heard.
+const STALL_TOLD_MS: u64 = 60;
+
 /// All fixtures of one run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Report {
@@ -22,6 +25,9 @@ pub struct FixtureReport {
     pub passed: bool,
     /// How long the scene took.
     pub seconds: f64,
+    /// The longest that this tool was kept from its work: by so much keys and packets went out late, and no server can
+    /// be blamed for it.
+    pub largest_stall_ms: u64,
     /// The first expectation that failed.
     pub failure: Option<FailureReport>,
     pub timeline: Vec<TimelineEntry>,
@@ -88,6 +94,13 @@ impl fmt::Display for FixtureReport {
                 Some(recording) => writeln!(f, ", heard: {recording}")?,
                 None => writeln!(f)?,
             }
+        }
+        if self.largest_stall_ms >= STALL_TOLD_MS {
+            writeln!(
+                f,
+                "          this machine stood still for up to {} ms; callers were late by that",
+                self.largest_stall_ms
+            )?;
         }
         match &self.failure {
             None => writeln!(f, "passed in {:.1} s", self.seconds),

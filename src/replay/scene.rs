@@ -59,6 +59,8 @@ struct Scene<'a> {
     ears: EarThreads,
     timeline: Timeline,
     began: Instant,
+    /// The latest that a tick came: how long this thread was kept from its work.
+    stall: Duration,
     remembers: bool,
     random: StdRng,
     buffer: Vec<u8>,
@@ -117,6 +119,7 @@ impl<'a> Scene<'a> {
             ears,
             timeline: Timeline::default(),
             began: Instant::now(),
+            stall: Duration::ZERO,
             remembers: options.recordings.is_some() || fixture.callers.len() <= CALLERS_REMEMBERED,
             random: system_random()?,
             buffer: receive_buffer(),
@@ -134,6 +137,7 @@ impl<'a> Scene<'a> {
         loop {
             self.wait(ticks.next);
             let at = Instant::now();
+            self.stall = self.stall.max(at.saturating_duration_since(ticks.next));
             self.receive(at);
             for _ in 0..ticks.due(at) {
                 self.tick(at);
@@ -393,6 +397,7 @@ impl<'a> Scene<'a> {
             covers: self.fixture.covers.clone(),
             passed: failure.is_none(),
             seconds,
+            largest_stall_ms: u64::try_from(self.stall.as_millis()).unwrap_or(u64::MAX),
             failure,
             timeline: self.timeline.entries().iter().map(entry).collect(),
             callers,
