@@ -8,10 +8,7 @@ use clap::Args;
 use super::Failure;
 use super::output::{Output, note};
 use crate::config::Config;
-use crate::net::audio;
-use crate::replay::sound::Sound;
 use crate::replay::{self, Options, RunError, SoundLibrary, Variables};
-use crate::words::prompt::{Chime, Prompt};
 
 #[derive(Debug, Args)]
 pub struct ReplayArguments {
@@ -50,7 +47,7 @@ pub fn replay(arguments: ReplayArguments, output: &Output) -> Result<(), Failure
     }
     let sounds = match &arguments.audio {
         Some(folder) => SoundLibrary::from_folder(folder, "en").map_err(Failure::other)?,
-        None => shipped_sounds(),
+        None => replay::shipped_sounds(),
     };
     let options = Options { to: arguments.to, variables, sounds: Arc::new(sounds), recordings: arguments.out };
     let report = replay::run(&arguments.fixtures, &options).map_err(|error| match error {
@@ -59,19 +56,6 @@ pub fn replay(arguments: ReplayArguments, output: &Output) -> Result<(), Failure
     })?;
     output.show(&report, ToString::to_string);
     if report.passed { Ok(()) } else { Err(Failure::Shown) }
-}
-
-/// The sounds in this binary: what an Anteroom plays that has no sounds of its operator's.
-fn shipped_sounds() -> SoundLibrary {
-    let mut library = SoundLibrary::default();
-    for prompt in Prompt::ALL {
-        library.add(Sound::Prompt(prompt.key().to_owned()), &audio::shipped_prompt(*prompt));
-    }
-    for chime in Chime::ALL {
-        library.add(Sound::Chime(chime.key().to_owned()), &audio::shipped_chime(chime));
-    }
-    library.add(Sound::Music, &audio::shipped_hold_music());
-    library
 }
 
 pub fn demo(arguments: DemoArguments, config: Config, output: &Output) -> Result<(), Failure> {
