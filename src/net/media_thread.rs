@@ -56,8 +56,12 @@ pub struct MediaThreadsSettings {
 pub enum OpenLegError {
     #[error("every port of rtp.ports is taken: widen the range, or lower limits.calls")]
     NoPort,
+    #[error(
+        "no RTP socket on {address}, nor on other ports of rtp.ports: {error} (another program may hold them: choose other ports)"
+    )]
+    Taken { address: SocketAddr, error: io::Error },
     #[error("no RTP socket on {address}: {error}")]
-    Socket { address: IpAddr, error: io::Error },
+    Socket { address: SocketAddr, error: io::Error },
 }
 
 /// What the threads have counted since the start, added up.
@@ -144,15 +148,16 @@ impl MediaThreads {
                 }
                 Err(error) => {
                     self.ports.release(rtp_port);
-                    let in_use = error.kind() == io::ErrorKind::AddrInUse;
-                    refused = Some(error);
-                    if !in_use {
-                        break;
+                    let address = SocketAddr::new(address, rtp_port);
+                    if error.kind() != io::ErrorKind::AddrInUse {
+                        return Err(OpenLegError::Socket { address, error });
                     }
+                    self.ports.jump();
+                    refused = Some(OpenLegError::Taken { address, error });
                 }
             }
         }
-        Err(refused.map_or(OpenLegError::NoPort, |error| OpenLegError::Socket { address, error }))
+        Err(refused.unwrap_or(OpenLegError::NoPort))
     }
 
     /// Sends a command to the thread of its call or meeting; what has to move for it, moves. A command for a call or a

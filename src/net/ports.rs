@@ -5,8 +5,8 @@ use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::ops::RangeInclusive;
 
-use rand::RngExt;
 use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::udp_drain::stamp_arrivals;
@@ -20,6 +20,7 @@ pub struct PortPool {
     /// RTP ports, the longest free first.
     free: VecDeque<u16>,
     pairs: usize,
+    random: StdRng,
 }
 
 impl PortPool {
@@ -30,7 +31,7 @@ impl PortPool {
         if !free.is_empty() {
             free.rotate_left(random.random_range(0..free.len()));
         }
-        PortPool { pairs: free.len(), free }
+        PortPool { pairs: free.len(), free, random: StdRng::from_rng(random) }
     }
 
     /// The RTP port of a pair that was free longest.
@@ -42,6 +43,13 @@ impl PortPool {
     pub fn release(&mut self, rtp_port: u16) {
         debug_assert!(!self.free.contains(&rtp_port), "port {rtp_port} released twice");
         self.free.push_back(rtp_port);
+    }
+
+    /// The next pair comes from a random place of the range: where another program holds one port, it holds its neighbours.
+    pub fn jump(&mut self) {
+        if !self.free.is_empty() {
+            self.free.rotate_left(self.random.random_range(0..self.free.len()));
+        }
     }
 
     pub fn free(&self) -> usize {
@@ -93,7 +101,6 @@ fn open(address: SocketAddr, receive_buffer_bytes: usize) -> io::Result<UdpSocke
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rand::SeedableRng;
 
     #[test]
     fn pairs_are_even_within_the_range_and_given_out_once() {
@@ -122,6 +129,22 @@ mod tests {
         }
         assert_eq!(pool.take(), Some(first));
         assert_eq!(pool.take(), None);
+    }
+
+    #[test]
+    fn a_jump_leaves_a_run_of_foreign_ports_behind_and_loses_no_pair() {
+        let mut pool = PortPool::new(20_000..=29_999, &mut StdRng::seed_from_u64(1));
+        // Another program holds the 1,000 pairs that would come next.
+        let foreign: Vec<u16> = pool.free.iter().copied().take(1_000).collect();
+        let tries = (1..).find(|_| {
+            let port = pool.take().unwrap();
+            let ours = !foreign.contains(&port);
+            pool.release(port);
+            pool.jump();
+            ours
+        });
+        assert!(tries < Some(20), "{tries:?}");
+        assert_eq!(pool.free(), 5_000);
     }
 
     #[test]

@@ -84,6 +84,7 @@ impl Server {
             format!("records.file={}", folder.path().join("calls.jsonl").display()),
             "log.format=json".to_owned(),
             "log.level=trace".to_owned(),
+            format!("rtp.ports={}", rtp_ports()),
         ];
         all.extend(settings.iter().map(|&setting| setting.to_owned()));
         let mut command = anteroom(folder.path(), &all);
@@ -273,6 +274,18 @@ impl Drop for Server {
             eprintln!("---- the server's log ----\n{}", self.log_text());
         }
     }
+}
+
+/// A range of RTP ports for one server: servers that run at the same time, also those of other test processes, rarely
+/// share one. All lie below the ports that the operating system gives to clients (32768 as a rule).
+fn rtp_ports() -> String {
+    const FIRST: u32 = 10_000;
+    const RANGES: u32 = 20;
+    const PORTS: u32 = 500;
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let range = std::process::id().wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % RANGES;
+    let first = FIRST + range * PORTS;
+    format!("{first}-{}", first + PORTS - 1)
 }
 
 fn collect(output: impl Read, log: &Log) {
