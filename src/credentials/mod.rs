@@ -17,6 +17,7 @@
 //! | [`pin`] | PINs and conference IDs: how they are made, and which are too easy |
 //! | [`hashing`] | argon2id with the server key, off the async threads, few at a time |
 //! | [`server_key`] | the key file |
+//! | [`sealing`] | PINs that wait in the outbox, sealed under the server key |
 //! | [`budget`] | how many wrong entries who may make, and why the organizer gets through all the same |
 //! | [`settings`] | what an organization decides |
 //! | [`backend`] | what a place for rows must do |
@@ -35,6 +36,7 @@ pub mod gate;
 pub mod hashing;
 pub mod memory;
 pub mod pin;
+pub mod sealing;
 pub mod server_key;
 pub mod settings;
 pub mod sqlite;
