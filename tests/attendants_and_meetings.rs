@@ -282,7 +282,7 @@ impl World {
                 }
             }
             Effect::Vacant => drop(self.rooms.remove(&key)),
-            Effect::Chime(_) | Effect::Locked(_) | Effect::Over => {}
+            Effect::Chime(_) | Effect::Locked(_) | Effect::AllMuted { .. } | Effect::Over => {}
         }
     }
 

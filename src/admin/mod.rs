@@ -11,8 +11,10 @@
 //! | file | its idea |
 //! | --- | --- |
 //! | [`operations`] | the operations |
+//! | [`live`] | meetings that go on: what is shown of them, and what is done to them |
 //! | [`view`] | what is shown of users, settings, budgets and the audit |
 
+pub mod live;
 pub mod operations;
 pub mod view;
 

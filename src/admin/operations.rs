@@ -2,6 +2,8 @@
 
 use super::view::{AuditView, BudgetView, EnabledView, NewPinView, SettingView, ShownOnce, UserView};
 use crate::credentials::{Actor, ClearBudgets, Enabled, Identity, Page, Store, StoreError, User, UserChange};
+use crate::server::live::LiveError;
+use crate::words::ids::ConferenceId;
 use crate::words::secret::Secret;
 
 /// The longest name of a user, in characters.
@@ -12,6 +14,10 @@ const NAME_CHARS_MAX: usize = 200;
 pub enum AdminError {
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error(transparent)]
+    Live(#[from] LiveError),
+    #[error("there is no conference ID {0}")]
+    NoConference(ConferenceId),
     #[error("a name has up to {NAME_CHARS_MAX} characters, and no line breaks")]
     Name,
     #[error("nothing to change was given")]
@@ -52,6 +58,14 @@ pub struct Administrator<'a> {
 impl<'a> Administrator<'a> {
     pub fn new(store: &'a Store, actor: Actor) -> Administrator<'a> {
         Administrator { store, actor }
+    }
+
+    pub(super) fn store(&self) -> &Store {
+        self.store
+    }
+
+    pub(super) fn actor(&self) -> &Actor {
+        &self.actor
     }
 
     /// Gives a user a conference ID and a PIN.

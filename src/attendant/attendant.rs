@@ -149,6 +149,10 @@ impl Attendant {
             Input::MeetingEnded if self.is_seated() => {
                 self.close(now, &[Prompt::MeetingEnded, Prompt::Goodbye], HangUpReason::MeetingEnded);
             }
+            Input::Removed if !matches!(self.stage, Stage::Closing(_) | Stage::Gone) => {
+                self.close(now, &[Prompt::Goodbye], HangUpReason::Removed);
+            }
+            Input::Removed => {}
             Input::MeetingFull | Input::LobbyTimedOut | Input::MeetingEnded => {}
             Input::Muted(muted) => self.muted(now, muted),
         }

@@ -97,6 +97,8 @@ pub enum Input {
     LobbyTimedOut,
     /// The meeting is over for him; his seat is gone.
     MeetingEnded,
+    /// Somebody has removed him from wherever he is; a seat that he had is gone.
+    Removed,
     /// The meeting muted or unmuted him.
     Muted(bool),
 }
@@ -173,6 +175,7 @@ pub enum HangUpReason {
     MeetingFull,
     LobbyTimedOut,
     MeetingEnded,
+    Removed,
 }
 
 /// What the log of a call tells, so that it reads as its story. No digit of a PIN or of a wrong conference ID.

@@ -118,6 +118,13 @@ impl Store {
         }
     }
 
+    /// What this conference ID leads to, for somebody who has signed in: nothing is counted.
+    pub async fn conference(&self, id: &ConferenceId) -> Result<Option<Conference>, StoreError> {
+        let settings = self.settings().await?;
+        let found = self.backend.find_conference(*id).await?;
+        Ok(found.map(|conference| Conference { announcements: settings.announcements, ..conference }))
+    }
+
     /// Does this PIN start this meeting?
     ///
     /// ```text

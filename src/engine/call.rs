@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use crate::attendant::Attendant;
+use crate::media::LegSurvey;
 use crate::words::event::{CallRecord, Caller, EndCause, MeetingEnd, Reached};
 use crate::words::ids::{CallKey, ConferenceId, MeetingKey, SessionKey};
 use crate::words::media::{Direction, LegStatistics, NegotiatedMedia};
@@ -24,6 +25,39 @@ pub enum Stage {
     Closing,
 }
 
+/// How a leg does at the moment.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Quality {
+    /// Of full scale; the loudest since it was asked the last time.
+    pub level_db: i8,
+    /// Since it was asked the last time.
+    pub loss_percent: f32,
+    pub jitter_ms: f32,
+    pub delay_ms: u32,
+    received: u64,
+    lost: u64,
+}
+
+/// Packets that a share of lost ones is told of: with fewer, one lost packet would look like a broken line.
+const LOSS_OF_PACKETS_MIN: u64 = 25;
+
+impl Quality {
+    fn after(before: Option<Quality>, survey: &LegSurvey) -> Quality {
+        let before = before.unwrap_or_default();
+        let LegStatistics { packets_received, packets_lost, jitter_ms, .. } = survey.statistics;
+        let received = packets_received.saturating_sub(before.received);
+        // A late packet is lost first and found afterwards.
+        let lost = packets_lost.saturating_sub(before.lost);
+        let quality = Quality { level_db: survey.level_db, jitter_ms, delay_ms: survey.delay_ms, ..before };
+        let expected = received.saturating_add(lost);
+        if expected < LOSS_OF_PACKETS_MIN {
+            return quality;
+        }
+        let loss_percent = 100.0 * lost as f32 / expected as f32;
+        Quality { loss_percent, received: packets_received, lost: packets_lost, ..quality }
+    }
+}
+
 /// One call.
 pub struct Call {
     pub key: CallKey,
@@ -36,6 +70,12 @@ pub struct Call {
     pub media: Option<NegotiatedMedia>,
     /// Where he has a seat: waiting or in.
     pub meeting: Option<MeetingKey>,
+    /// When he came into a meeting the last time.
+    pub entered_at: Option<Instant>,
+    /// He is heard in his meeting.
+    pub talking: bool,
+    /// What his media thread said last of his leg.
+    pub quality: Option<Quality>,
     /// Authenticated: by PIN, or by his trunk's word.
     pub leader: bool,
     /// It was his trunk's word.
@@ -65,6 +105,9 @@ impl Call {
             caller,
             media: None,
             meeting: None,
+            entered_at: None,
+            talking: false,
+            quality: None,
             leader: false,
             vouched: false,
             meeting_end: None,
@@ -82,6 +125,10 @@ impl Call {
     /// Whether the attendant has the caller on the line.
     pub fn session_is_up(&self) -> bool {
         self.stage == Stage::Up
+    }
+
+    pub fn surveyed(&mut self, survey: &LegSurvey) {
+        self.quality = Some(Quality::after(self.quality, survey));
     }
 
     pub fn reach(&mut self, reached: Reached) {

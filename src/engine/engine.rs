@@ -17,7 +17,7 @@ use crate::sip::{
     Admission, Command, EndReason, Endpoint, EndpointConfig, Flow, HangUpReason, IncomingCall, LocalMedia, Refusal,
     RefusedRequest, SipEvent, Transmit,
 };
-use crate::words::answer::{ConferenceAnswer, PinAnswer};
+use crate::words::answer::{Conference, ConferenceAnswer, PinAnswer};
 use crate::words::event::{CallFact, Caller, EndCause, Event, MeetingFact, Reached};
 use crate::words::ids::{CallKey, ConferenceId, ConferenceKey, LookupKey, MeetingKey, SessionKey};
 use crate::words::limits;
@@ -104,6 +104,10 @@ pub struct Counts {
 pub(super) struct RunningMeeting {
     pub room: Room,
     pub conference: ConferenceKey,
+    pub conference_id: ConferenceId,
+    pub organizer: String,
+    pub opened_at: Instant,
+    pub started_at: Option<Instant>,
 }
 
 /// All calls and meetings of one server.
@@ -121,7 +125,7 @@ pub struct Engine {
     pub(super) outputs: VecDeque<Output>,
     next_call: u64,
     pub(super) next_meeting: u64,
-    draining: bool,
+    pub(super) draining: bool,
 }
 
 impl Engine {
@@ -195,6 +199,14 @@ impl Engine {
                     self.fact(call, CallFact::VoiceFrom { source, as_agreed });
                 }
             }
+            PlaneEvent::Talking { call, talking } => self.talking(call, talking),
+            PlaneEvent::Survey { legs } => {
+                for leg in &legs {
+                    if let Some(of) = self.calls.get_mut(&leg.call) {
+                        of.surveyed(leg);
+                    }
+                }
+            }
             PlaneEvent::MediaSilent { call } => self.media_silent(now, call),
             PlaneEvent::Closed { call, statistics } => self.leg_closed(now, call, statistics),
         }
@@ -214,6 +226,19 @@ impl Engine {
 
     pub fn handle_pin_answer(&mut self, now: Instant, call: CallKey, lookup: LookupKey, answer: PinAnswer) {
         self.tell_attendant(now, call, attendant::Input::Pin(lookup, answer));
+        self.settle(now);
+    }
+
+    /// What the organization decides about meetings, from now on; also for those that go on.
+    pub fn handle_meeting_settings(&mut self, now: Instant, settings: meeting::Settings) {
+        if *self.settings.meeting == settings {
+            return;
+        }
+        self.settings.meeting = Arc::new(settings);
+        for (&key, meeting) in &mut self.meetings {
+            meeting.room.handle_settings(self.settings.meeting.clone());
+            self.unsettled.push_back(Owner::Room(key));
+        }
         self.settle(now);
     }
 
@@ -286,7 +311,7 @@ impl Engine {
     }
 
     /// Carries out everything that follows from the last input, in whatever core, until nothing is left to do.
-    fn settle(&mut self, now: Instant) {
+    pub(super) fn settle(&mut self, now: Instant) {
         loop {
             if let Some(event) = self.endpoint.poll_event() {
                 self.sip_event(now, event);
@@ -404,6 +429,13 @@ impl Engine {
         self.tell_attendant(now, key, attendant::Input::Answered);
     }
 
+    fn talking(&mut self, key: CallKey, talking: bool) {
+        let Some(call) = self.calls.get_mut(&key).filter(|call| call.stage == Stage::Up) else { return };
+        if std::mem::replace(&mut call.talking, talking) != talking {
+            self.fact(key, CallFact::Talking(talking));
+        }
+    }
+
     fn media_silent(&mut self, now: Instant, key: CallKey) {
         let Some(call) = self.calls.get(&key).filter(|call| call.stage == Stage::Up) else { return };
         let vanished = call.expects_voice();
@@ -485,13 +517,22 @@ impl Engine {
         self.outputs.push_back(Output::Event(Event::Meeting { meeting, fact }));
     }
 
-    pub(super) fn new_meeting(&mut self, conference: ConferenceKey, id: ConferenceId, organizer: &str) -> MeetingKey {
+    pub(super) fn new_meeting(&mut self, now: Instant, conference: &Conference, id: ConferenceId) -> MeetingKey {
         let key = MeetingKey(self.next_meeting);
         self.next_meeting += 1;
         let room = Room::new(self.settings.meeting.clone());
-        self.meetings.insert(key, RunningMeeting { room, conference });
-        self.meeting_of.insert(conference, key);
-        self.meeting_fact(key, MeetingFact::Opened { conference_id: id, organizer: organizer.to_owned() });
+        let organizer = conference.organizer_identity.clone();
+        let meeting = RunningMeeting {
+            room,
+            conference: conference.key,
+            conference_id: id,
+            organizer: organizer.clone(),
+            opened_at: now,
+            started_at: None,
+        };
+        self.meetings.insert(key, meeting);
+        self.meeting_of.insert(conference.key, key);
+        self.meeting_fact(key, MeetingFact::Opened { conference_id: id, organizer });
         key
     }
 }

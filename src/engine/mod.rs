@@ -12,6 +12,7 @@
 //! | file | its idea |
 //! | --- | --- |
 //! | [`engine`] | inputs, and the loop that settles their consequences |
+//! | [`live`] | meetings from outside: what goes on, and what an operator does about it |
 //! | [`call`] | one caller's path and what its record must say |
 //! | [`routes`] | which effect of one core is which input of another |
 //! | [`deadlines`] | the next timer of any call or room, without scanning them |
@@ -20,9 +21,13 @@ pub mod call;
 pub mod deadlines;
 #[allow(clippy::module_inception, reason = "the module's main idea has the module's name")]
 pub mod engine;
+pub mod live;
 mod routes;
 
 pub use engine::{Counts, Engine, EngineSettings, Origin, Output};
+pub use live::{CallOverview, CallState, LiveCommand, LiveDone, LiveRefusal, MeetingOverview};
 
+#[cfg(test)]
+mod live_tests;
 #[cfg(test)]
 mod tests;

@@ -83,6 +83,7 @@ impl Engine {
                     attendant::HangUpReason::NothingEntered => EndCause::NothingEntered,
                     attendant::HangUpReason::MeetingFull => EndCause::MeetingFull,
                     attendant::HangUpReason::LobbyTimedOut => EndCause::LobbyTimedOut,
+                    attendant::HangUpReason::Removed => EndCause::Removed,
                     attendant::HangUpReason::MeetingEnded => {
                         let known = self.calls.get_mut(&call).and_then(|of| of.meeting_end.take());
                         EndCause::MeetingEnded(known.unwrap_or(MeetingEnd::Ended))
@@ -102,7 +103,7 @@ impl Engine {
         of.vouched |= leader;
         let meeting = match self.meeting_of.get(&conference.key) {
             Some(&meeting) => meeting,
-            None => self.new_meeting(conference.key, id, &conference.organizer_identity),
+            None => self.new_meeting(now, conference, id),
         };
         if let Some(of) = self.calls.get_mut(&call) {
             of.meeting = Some(meeting);
@@ -123,12 +124,12 @@ impl Engine {
             keypad::Command::ToggleMute => meeting::Input::ToggleMute { call },
             keypad::Command::ToggleLock if running.room.is_locked() => meeting::Input::Unlock,
             keypad::Command::ToggleLock => meeting::Input::Lock,
+            keypad::Command::MuteAll => meeting::Input::ToggleAllMuted,
             keypad::Command::AdmitWaiting => meeting::Input::AdmitWaiting { call: None },
             keypad::Command::EndMeeting => meeting::Input::End,
             keypad::Command::Help
             | keypad::Command::RollCall
             | keypad::Command::RaiseHand
-            | keypad::Command::MuteAll
             | keypad::Command::ToggleAnnouncements => return,
         };
         self.tell_room(now, meeting, input);
@@ -185,7 +186,12 @@ impl Engine {
                 started = None;
             }
             match effect {
-                meeting::Effect::Started { by } => started = Some(self.started_by(&by)),
+                meeting::Effect::Started { by } => {
+                    if let Some(of) = self.meetings.get_mut(&meeting) {
+                        of.started_at = Some(now);
+                    }
+                    started = Some(self.started_by(&by));
+                }
                 meeting::Effect::Admit { calls } => {
                     if let Some(by) = started.take() {
                         self.meeting_fact(meeting, MeetingFact::Started { by, admitted: calls.len() });
@@ -217,6 +223,7 @@ impl Engine {
         for call in calls {
             if let Some(of) = self.calls.get_mut(&call) {
                 of.reach(Reached::Meeting);
+                of.entered_at = Some(now);
                 let leader = of.leader;
                 self.fact(call, CallFact::EnteredMeeting { meeting, leader });
             }
@@ -251,8 +258,14 @@ impl Engine {
                 self.media(PlaneCommand::Mute { call, muted });
                 self.tell_attendant(now, call, attendant::Input::Muted(muted));
             }
+            Effect::AllMuted { muted, changed } => {
+                self.meeting_fact(meeting, MeetingFact::AllMuted { muted, changed });
+            }
             Effect::Locked(locked) => self.meeting_fact(meeting, MeetingFact::Locked(locked)),
             Effect::Ended { calls, why } => {
+                if let Some(of) = self.meetings.get_mut(&meeting) {
+                    of.started_at = None;
+                }
                 let why = match why {
                     meeting::EndReason::Ended => MeetingEnd::Ended,
                     meeting::EndReason::NobodyAuthenticated => MeetingEnd::NobodyAuthenticated,
@@ -267,7 +280,12 @@ impl Engine {
                     self.tell_attendant(now, call, attendant::Input::MeetingEnded);
                 }
             }
-            Effect::Over => self.meeting_fact(meeting, MeetingFact::Over),
+            Effect::Over => {
+                if let Some(of) = self.meetings.get_mut(&meeting) {
+                    of.started_at = None;
+                }
+                self.meeting_fact(meeting, MeetingFact::Over);
+            }
             Effect::Vacant => {
                 if let Some(gone) = self.meetings.remove(&meeting) {
                     self.meeting_of.remove(&gone.conference);
@@ -278,7 +296,7 @@ impl Engine {
         }
     }
 
-    fn unseat(&mut self, call: CallKey) {
+    pub(super) fn unseat(&mut self, call: CallKey) {
         if let Some(of) = self.calls.get_mut(&call) {
             of.meeting = None;
         }

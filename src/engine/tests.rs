@@ -22,7 +22,7 @@ use crate::words::media::{Codec, DigitMethod, Direction, LegStatistics};
 use crate::words::prompt::Prompt;
 use crate::words::secret::Digit;
 
-const CONFERENCE_ID: &str = "1234567";
+pub(super) const CONFERENCE_ID: &str = "1234567";
 const PIN: &str = "86420";
 
 /// How long each prompt takes in this world.
@@ -41,41 +41,41 @@ fn conference() -> Conference {
 
 /// What a leg hears, as the media plane would have it.
 #[derive(Debug, Default)]
-struct Heard {
-    background: Option<Background>,
-    prompts: Vec<Prompt>,
-    playing: Option<(PlaybackKey, Instant)>,
+pub(super) struct Heard {
+    pub(super) background: Option<Background>,
+    pub(super) prompts: Vec<Prompt>,
+    pub(super) playing: Option<(PlaybackKey, Instant)>,
 }
 
 /// How the store of this world behaves.
 #[derive(Clone, Copy, PartialEq)]
-enum StoreMood {
+pub(super) enum StoreMood {
     Answers,
     Silent,
 }
 
-struct World {
-    now: Instant,
-    engine: Engine,
-    callers: Endpoint,
-    legs: BTreeMap<CallKey, Heard>,
-    store: StoreMood,
-    conference: Conference,
+pub(super) struct World {
+    pub(super) now: Instant,
+    pub(super) engine: Engine,
+    pub(super) callers: Endpoint,
+    pub(super) legs: BTreeMap<CallKey, Heard>,
+    pub(super) store: StoreMood,
+    pub(super) conference: Conference,
     /// Legs are opened only when the test says so.
-    hold_legs: bool,
-    wanted_legs: VecDeque<(CallKey, IpAddr)>,
-    questions: Vec<(CallKey, LookupKey, Question)>,
-    facts: Vec<(CallKey, CallFact)>,
-    meeting_facts: Vec<MeetingFact>,
-    refused: Vec<Option<u16>>,
-    records: Vec<CallRecord>,
-    admits: Vec<Vec<CallKey>>,
-    ended: Vec<(SessionKey, EndReason)>,
-    next_port: u16,
+    pub(super) hold_legs: bool,
+    pub(super) wanted_legs: VecDeque<(CallKey, IpAddr)>,
+    pub(super) questions: Vec<(CallKey, LookupKey, Question)>,
+    pub(super) facts: Vec<(CallKey, CallFact)>,
+    pub(super) meeting_facts: Vec<MeetingFact>,
+    pub(super) refused: Vec<Option<u16>>,
+    pub(super) records: Vec<CallRecord>,
+    pub(super) admits: Vec<Vec<CallKey>>,
+    pub(super) ended: Vec<(SessionKey, EndReason)>,
+    pub(super) next_port: u16,
 }
 
 impl World {
-    fn new(change: impl FnOnce(&mut EngineSettings)) -> World {
+    pub(super) fn new(change: impl FnOnce(&mut EngineSettings)) -> World {
         let mut settings = EngineSettings::default();
         let network = "127.0.0.0/8".parse().unwrap();
         settings.sip.trunks =
@@ -101,7 +101,7 @@ impl World {
         }
     }
 
-    fn dial_as(&mut self, asserted_identity: Option<&str>) -> SessionKey {
+    pub(super) fn dial_as(&mut self, asserted_identity: Option<&str>) -> SessionKey {
         let caller: SocketAddr = "127.0.0.1:5070".parse().unwrap();
         let server: SocketAddr = "127.0.0.1:5060".parse().unwrap();
         let media = LocalMedia {
@@ -126,12 +126,12 @@ impl World {
     }
 
     /// Dials, and returns the server's key of the call.
-    fn dial(&mut self) -> (SessionKey, CallKey) {
+    pub(super) fn dial(&mut self) -> (SessionKey, CallKey) {
         let session = self.dial_as(None);
         (session, *self.legs.keys().last().unwrap())
     }
 
-    fn settle(&mut self) {
+    pub(super) fn settle(&mut self) {
         loop {
             let mut quiet = true;
             while let Some(sent) = self.callers.poll_transmit() {
@@ -158,7 +158,7 @@ impl World {
         }
     }
 
-    fn carry_out(&mut self, output: Output) {
+    pub(super) fn carry_out(&mut self, output: Output) {
         match output {
             Output::OpenLeg { call, address, peer: _ } => {
                 self.wanted_legs.push_back((call, address));
@@ -184,7 +184,7 @@ impl World {
         }
     }
 
-    fn open_legs(&mut self) {
+    pub(super) fn open_legs(&mut self) {
         while let Some((call, address)) = self.wanted_legs.pop_front() {
             self.next_port += 2;
             self.legs.insert(call, Heard::default());
@@ -192,7 +192,7 @@ impl World {
         }
     }
 
-    fn answer_questions(&mut self) {
+    pub(super) fn answer_questions(&mut self) {
         for (call, lookup, question) in std::mem::take(&mut self.questions) {
             match question {
                 Question::Conference { id } => {
@@ -209,7 +209,7 @@ impl World {
         }
     }
 
-    fn media(&mut self, command: PlaneCommand) {
+    pub(super) fn media(&mut self, command: PlaneCommand) {
         match command {
             PlaneCommand::Background { call, background } => {
                 self.legs.get_mut(&call).unwrap().background = Some(background);
@@ -239,7 +239,7 @@ impl World {
     }
 
     /// Lets time pass, stopping at every timer and at the end of every prompt.
-    fn pass(&mut self, duration: Duration) {
+    pub(super) fn pass(&mut self, duration: Duration) {
         let end = self.now + duration;
         loop {
             let prompts = self.legs.values().filter_map(|leg| leg.playing.map(|(_, ends)| ends)).min();
@@ -262,7 +262,7 @@ impl World {
         self.now = end;
     }
 
-    fn press(&mut self, call: CallKey, keys: &str) {
+    pub(super) fn press(&mut self, call: CallKey, keys: &str) {
         for key in keys.chars() {
             let digit = Digit::from_char(key).unwrap();
             self.engine.handle_media(self.now, PlaneEvent::Digit { call, digit, method: DigitMethod::Event });
@@ -271,26 +271,26 @@ impl World {
         }
     }
 
-    fn seconds(&mut self, seconds: u64) {
+    pub(super) fn seconds(&mut self, seconds: u64) {
         self.pass(Duration::from_secs(seconds));
     }
 
-    fn hang_up(&mut self, session: SessionKey) {
+    pub(super) fn hang_up(&mut self, session: SessionKey) {
         let command = Command::HangUp { session, reason: HangUpReason::Normal };
         self.callers.handle_command(self.now, command).unwrap();
         self.settle();
     }
 
-    fn told(&self, call: CallKey, wanted: impl Fn(&CallFact) -> bool) -> bool {
+    pub(super) fn told(&self, call: CallKey, wanted: impl Fn(&CallFact) -> bool) -> bool {
         self.facts.iter().any(|(of, fact)| *of == call && wanted(fact))
     }
 
-    fn is_in_meeting(&self, call: CallKey) -> bool {
+    pub(super) fn is_in_meeting(&self, call: CallKey) -> bool {
         matches!(self.legs[&call].background, Some(Background::Meeting(_)))
     }
 
     /// After everybody has hung up: nothing is left, and every call has its record.
-    fn assert_all_freed(&mut self, calls: usize) {
+    pub(super) fn assert_all_freed(&mut self, calls: usize) {
         self.seconds(120);
         assert_eq!(self.engine.counts(), Counts::default());
         assert_eq!(self.records.len(), calls);

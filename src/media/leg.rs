@@ -16,16 +16,16 @@ use crate::words::media::{Codec, Direction, FRAME_SAMPLES, LegStatistics, Negoti
 use crate::words::prompt::Prompt;
 use crate::words::secret::Digit;
 
-use super::Background;
 use super::binding::{Admission, SourceBinding};
 use super::concealment::Concealment;
 use super::dtmf::{DtmfReceiver, FrameSighting};
-use super::level::{TalkGate, Thresholds};
+use super::level::{self, TalkGate, Thresholds, Turn};
 use super::mixer::{Codes, Mixer, Samples};
 use super::playout::{Arrival, Playout, ReceivedFrame};
 use super::receiver::{Continuity, Reception};
 use super::sender::{PACKET_BYTES, Sender};
 use super::source::{Playlist, Sounds};
+use super::{Background, LegSurvey};
 
 /// The media side of one call. It belongs to one plane at a time, and moves between planes by value.
 pub struct Leg {
@@ -50,6 +50,9 @@ pub struct Leg {
     speaks: bool,
     /// It is in this frame's mix.
     mixed: bool,
+    turn: Turn,
+    /// The largest peak since the last survey.
+    loudest: u8,
     /// The frame before it, where a leg is heard one frame later than it speaks.
     before: Samples,
     spoke_before: bool,
@@ -109,6 +112,8 @@ impl Leg {
             voice: [0; FRAME_SAMPLES],
             speaks: false,
             mixed: false,
+            turn: Turn::default(),
+            loudest: 0,
             before: [0; FRAME_SAMPLES],
             spoke_before: false,
             background: Background::Silence,
@@ -278,6 +283,7 @@ impl Leg {
         if !self.playout.pull(media.codec, thresholds, frame) {
             return None;
         }
+        self.loudest = self.loudest.max(frame.peak);
         let passes = self.gate.passes(thresholds, frame.peak);
         let mut sighting = FrameSighting::default();
         if passes {
@@ -299,15 +305,17 @@ impl Leg {
         sighting.pressed
     }
 
-    /// Puts the caller's voice into his meeting's mix, where he is to be heard.
+    /// Puts the caller's voice into the mix of his meeting, if he is in one and to be heard. Whether he begins or ends to
+    /// talk there.
     ///
     /// Who is muted is not heard; nor is who put us on hold: what he sends then is his telephone system's music.
-    pub fn put_into(&mut self, mixer: &mut Mixer) {
+    pub fn put_into(&mut self, mixer: Option<&mut Mixer>) -> Option<bool> {
         let converses = self.media.as_ref().is_some_and(|agreed| agreed.media.direction == Direction::SendRecv);
-        self.mixed = self.speaks && !self.muted && converses;
-        if self.mixed {
+        self.mixed = self.speaks && !self.muted && converses && mixer.is_some();
+        if let Some(mixer) = mixer.filter(|_| self.mixed) {
             mixer.add(&self.voice);
         }
+        self.turn.frame(self.mixed)
     }
 
     /// For how many frames nothing came that should have.
@@ -438,6 +446,18 @@ impl Leg {
     pub fn skip(&mut self, frames: u32) {
         self.playout.skip(frames);
         self.sender.pause(frames);
+    }
+
+    /// How the leg does, and what was loudest since the last time.
+    pub fn survey(&mut self) -> LegSurvey {
+        let codec = self.media.as_ref().map_or(Codec::Pcmu, |agreed| agreed.media.codec);
+        let loudest = std::mem::take(&mut self.loudest);
+        LegSurvey {
+            call: self.call,
+            level_db: level::decibels(codec, loudest),
+            delay_ms: self.playout.delay_ms(),
+            statistics: self.statistics(),
+        }
     }
 
     pub fn statistics(&self) -> LegStatistics {

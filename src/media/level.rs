@@ -87,6 +87,48 @@ impl TalkGate {
     }
 }
 
+/// So many frames in a row must be heard before it is said that somebody talks: 60 ms, longer than a click on the line.
+const TURN_BEGINS_FRAMES: u8 = 3;
+
+/// So many in a row must not be heard before it is said that he does no more. The gate's hangover comes before it.
+const TURN_ENDS_FRAMES: u8 = 10;
+
+/// Whose turn it is, for people to see: the gate with the flicker taken out.
+#[derive(Debug, Default)]
+pub struct Turn {
+    talking: bool,
+    /// In a row that say otherwise.
+    frames: u8,
+}
+
+impl Turn {
+    /// Takes whether the caller is heard in this frame; says so when that has changed for good.
+    #[inline]
+    pub fn frame(&mut self, heard: bool) -> Option<bool> {
+        if heard == self.talking {
+            self.frames = 0;
+            return None;
+        }
+        self.frames += 1;
+        let enough = if heard { TURN_BEGINS_FRAMES } else { TURN_ENDS_FRAMES };
+        if self.frames < enough {
+            return None;
+        }
+        *self = Turn { talking: heard, frames: 0 };
+        Some(heard)
+    }
+}
+
+/// The magnitude of a code in decibels of full scale; a floor of −90 for silence.
+pub fn decibels(codec: Codec, magnitude: u8) -> i8 {
+    let code = match codec {
+        Codec::Pcmu => !(magnitude & 0x7F),
+        Codec::Pcma => (magnitude & 0x7F | 0x80) ^ 0x55,
+    };
+    let amplitude = f32::from(g711::decode(codec, code)).abs();
+    if magnitude == 0 { -90 } else { (20.0 * (amplitude / 32_768.0).log10()).clamp(-90.0, 0.0) as i8 }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -101,6 +143,30 @@ mod tests {
                 assert_eq!(magnitude(codec, code), magnitude(codec, code ^ 0x80), "the sign is no part of it");
                 assert_eq!(peak(codec, &[g711::silence(codec), code, louder]), magnitude(codec, louder));
             }
+        }
+    }
+
+    #[test]
+    fn a_turn_begins_after_three_frames_and_ends_after_ten() {
+        let mut turn = Turn::default();
+        assert_eq!([true, true, false, true, true].map(|heard| turn.frame(heard)), [None; 5], "a click");
+        assert_eq!(turn.frame(true), Some(true));
+        for _ in 1..TURN_ENDS_FRAMES {
+            assert_eq!(turn.frame(false), None);
+        }
+        assert_eq!(turn.frame(true), None, "a pause between two words");
+        let ends: Vec<_> = (0..TURN_ENDS_FRAMES).map(|_| turn.frame(false)).collect();
+        assert_eq!(ends.iter().flatten().collect::<Vec<_>>(), [&false]);
+    }
+
+    #[test]
+    fn levels_in_decibels() {
+        for codec in Codec::ALL {
+            let level = |amplitude: i16| decibels(codec, magnitude(codec, g711::encode(codec, amplitude)));
+            assert_eq!(decibels(codec, 0), -90);
+            assert_eq!(level(32_000), 0);
+            assert!((-7..=-5).contains(&level(16_384)), "{}", level(16_384));
+            assert!((-41..=-39).contains(&level(-328)), "{}", level(-328));
         }
     }
 

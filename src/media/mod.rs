@@ -82,6 +82,19 @@ pub enum PlaneCommand {
     Chime { meeting: MeetingKey, chime: Chime },
     /// The leg ends: [`PlaneEvent::Closed`] follows.
     Close { call: CallKey },
+    /// Tell how every leg does: [`PlaneEvent::Survey`] follows. For people who look on, so a few times a second at most.
+    Survey,
+}
+
+/// How one leg does.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LegSurvey {
+    pub call: CallKey,
+    /// The loudest that came of the caller since the survey before, in decibels of full scale.
+    pub level_db: i8,
+    /// What a packet of his waits for others at least.
+    pub delay_ms: u32,
+    pub statistics: LegStatistics,
 }
 
 /// What a call hears behind the prompts that are played to it alone.
@@ -102,6 +115,11 @@ pub enum PlaneEvent {
     /// The first valid packet came: from now on the call is heard. `as_agreed`: from the address of its SDP; otherwise
     /// from where the peer's address translation sends it, and we send there.
     SourceBound { call: CallKey, source: SocketAddr, as_agreed: bool },
+    /// The caller is heard in his meeting now, or no longer is. Told within 100 ms of his first word; a pause between
+    /// two words is none.
+    Talking { call: CallKey, talking: bool },
+    /// The legs of one thread.
+    Survey { legs: Box<[LegSurvey]> },
     /// Nothing was received for [`PlaneSettings::media_silent_after`] although the peer should send. Once per silence.
     MediaSilent { call: CallKey },
     /// The leg is gone, and its ports are free. Exactly once per `Open`, after `Close`.

@@ -123,6 +123,7 @@ impl Plane {
             | PlaneCommand::InfoDigit { call, .. }
             | PlaneCommand::Mute { call, .. }
             | PlaneCommand::Close { call } => self.handle_call_command(now, call, command),
+            PlaneCommand::Survey => self.survey(),
             // Which thread a leg lives on is not the plane's business.
             PlaneCommand::Gather { .. } => {}
         }
@@ -153,8 +154,14 @@ impl Plane {
             PlaneCommand::Open { .. }
             | PlaneCommand::Gather { .. }
             | PlaneCommand::Admit { .. }
-            | PlaneCommand::Chime { .. } => {}
+            | PlaneCommand::Chime { .. }
+            | PlaneCommand::Survey => {}
         }
+    }
+
+    fn survey(&mut self) {
+        let legs = self.slots.iter_mut().flatten().filter(|seat| !seat.closing).map(|seat| seat.leg.survey()).collect();
+        self.events.push_back(PlaneEvent::Survey { legs });
     }
 
     // Legs that come and go.
@@ -317,9 +324,8 @@ impl Plane {
         for slot in 0..self.slots.len() {
             let Some(Some(seat)) = self.slots.get_mut(slot) else { continue };
             let pressed = seat.leg.listen(now, &mut self.frame);
-            if let Some(Some(meeting)) = seat.meeting.and_then(|index| self.meetings.get_mut(index)) {
-                seat.leg.put_into(&mut meeting.mixer);
-            }
+            let meeting = seat.meeting.and_then(|index| self.meetings.get_mut(index)).and_then(Option::as_mut);
+            let turned = seat.leg.put_into(meeting.map(|meeting| &mut meeting.mixer));
             let call = seat.leg.call();
             let silent = seat.leg.frames_without_packet() == self.silent_after_frames;
             if seat.closing {
@@ -327,6 +333,9 @@ impl Plane {
             }
             if let Some(digit) = pressed {
                 self.tell(PlaneEvent::Digit { call, digit, method: DigitMethod::InBand });
+            }
+            if let Some(talking) = turned {
+                self.tell(PlaneEvent::Talking { call, talking });
             }
             if silent {
                 self.tell(PlaneEvent::MediaSilent { call });

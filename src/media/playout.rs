@@ -191,6 +191,11 @@ impl Playout {
         self.delay_ms_max
     }
 
+    /// The shortest that a packet has waited lately.
+    pub fn delay_ms(&self) -> u32 {
+        self.margins.smallest().map_or(0, |margin| u32::try_from(margin).unwrap_or(0))
+    }
+
     /// The frame that is due next is there, or a later one.
     pub fn has_frame(&self) -> bool {
         let Some(position) = &self.position else { return false };

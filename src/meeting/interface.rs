@@ -30,6 +30,8 @@ pub struct Settings {
     pub patience: Duration,
     /// How long a meeting that needs a leader goes on with nobody authenticated in it.
     pub nobody_authenticated: Duration,
+    /// How long a meeting that a user has started stays open with nobody in it.
+    pub nobody_came: Duration,
     pub leader_leaves: LeaderLeaves,
 }
 
@@ -40,6 +42,7 @@ impl Default for Settings {
             lobby_timeout: Duration::from_secs(60 * 60),
             patience: Duration::from_secs(60),
             nobody_authenticated: Duration::from_secs(90 * 60),
+            nobody_came: Duration::from_secs(15 * 60),
             leader_leaves: LeaderLeaves::default(),
         }
     }
@@ -80,9 +83,11 @@ pub enum Input {
     Depart {
         call: CallKey,
     },
-    /// An authenticated user starts it by another way (API, console).
+    /// An authenticated user starts it by another way (API, console), before anybody calls or while they wait. Callers
+    /// who wait to be admitted go on waiting.
     StartByUser {
         identity: String,
+        rules: Rules,
     },
     /// `*6`.
     ToggleMute {
@@ -90,6 +95,12 @@ pub enum Input {
     },
     SetMuted {
         call: CallKey,
+        muted: bool,
+    },
+    /// `*4`: mutes everybody but the leaders; or, if all of them are muted, unmutes them.
+    ToggleAllMuted,
+    /// Mutes or unmutes everybody but the leaders.
+    SetAllMuted {
         muted: bool,
     },
     /// Nobody is let in any more without being admitted.
@@ -157,13 +168,19 @@ pub enum Effect {
         call: CallKey,
         muted: bool,
     },
+    /// All but the leaders were muted or unmuted, of whom so many were not before: a fact for the log.
+    /// [`Effect::Muted`] has come for each of them.
+    AllMuted {
+        muted: bool,
+        changed: usize,
+    },
     Locked(bool),
     /// It was ended; these were in it or waited, and have no seat any more. (Empty where nobody was.)
     Ended {
         calls: Box<[CallKey]>,
         why: EndReason,
     },
-    /// The last one left: the meeting is over, a fact for the log. Those who wait now wait for a start.
+    /// The last one left, or nobody came: the meeting is over, a fact for the log. Those who wait now wait for a start.
     Over,
     /// Nobody is in, and nobody waits: drop the room.
     Vacant,
@@ -187,5 +204,6 @@ pub enum Timer {
     LobbyTimeout(CallKey),
     Patience(CallKey),
     NobodyAuthenticated,
+    NobodyCame,
     LeaderGrace,
 }

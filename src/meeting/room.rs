@@ -29,6 +29,8 @@ pub struct Room {
     told: WaitsFor,
     /// When a meeting ends that nobody authenticated is in.
     nobody_authenticated_at: Option<Instant>,
+    /// When a meeting is over that runs with nobody in it.
+    nobody_came_at: Option<Instant>,
     /// When a meeting ends whose leader has left.
     leader_grace_at: Option<Instant>,
     effects: VecDeque<Effect>,
@@ -51,6 +53,7 @@ impl Room {
             locked: false,
             told: WaitsFor::Start,
             nobody_authenticated_at: None,
+            nobody_came_at: None,
             leader_grace_at: None,
             effects: VecDeque::new(),
         }
@@ -62,12 +65,18 @@ impl Room {
             Input::Arrive { call, leader, rules } => self.arrive(now, call, leader, rules),
             Input::Authenticated { call } => self.authenticated(now, call),
             Input::Depart { call } => self.depart(now, call),
-            Input::StartByUser { identity } => {
+            Input::StartByUser { identity, rules } => {
+                self.rules = rules;
                 self.start(Starter::User(identity));
                 self.open_doors(now, Through::Nobody, None);
             }
             Input::ToggleMute { call } => self.mute(call, !self.roster.is_muted(call)),
             Input::SetMuted { call, muted } => self.mute(call, muted),
+            Input::ToggleAllMuted => {
+                let somebody_speaks = self.roster.who_may_be_muted().any(|(_, muted)| !muted);
+                self.mute_all(somebody_speaks);
+            }
+            Input::SetAllMuted { muted } => self.mute_all(muted),
             Input::Lock => self.lock(now, true),
             Input::Unlock => self.lock(now, false),
             Input::AdmitWaiting { call } if self.started => {
@@ -77,6 +86,12 @@ impl Room {
             Input::End => self.end(EndReason::Ended),
         }
         self.say_if_vacant();
+    }
+
+    /// Other times from now on. Who waits has waited since he came: a shorter lobby time-out can be over for him already.
+    pub fn handle_settings(&mut self, settings: Arc<Settings>) {
+        self.roster.set_lobby_timeout(settings.lobby_timeout);
+        self.settings = settings;
     }
 
     /// The next thing to do for the meeting.
@@ -98,8 +113,9 @@ impl Room {
     /// The same, and why.
     pub fn next_timer(&self) -> Option<(Instant, Timer)> {
         let nobody = self.nobody_authenticated_at.map(|at| (at, Timer::NobodyAuthenticated));
+        let empty = self.nobody_came_at.map(|at| (at, Timer::NobodyCame));
         let grace = self.leader_grace_at.map(|at| (at, Timer::LeaderGrace));
-        [self.roster.next_alarm(), nobody, grace].into_iter().flatten().min()
+        [self.roster.next_alarm(), nobody, empty, grace].into_iter().flatten().min()
     }
 
     /// Time has passed. Too early or too often does nothing.
@@ -116,6 +132,10 @@ impl Room {
                     self.effects.push_back(Effect::LobbyTimedOut { call });
                 }
                 Timer::NobodyAuthenticated => self.end(EndReason::NobodyAuthenticated),
+                Timer::NobodyCame => {
+                    self.over();
+                    self.open_doors(now, Through::Nobody, None);
+                }
                 Timer::LeaderGrace => self.end(EndReason::LeaderLeft),
             }
             self.say_if_vacant();
@@ -249,6 +269,17 @@ impl Room {
         }
     }
 
+    fn mute_all(&mut self, muted: bool) {
+        let calls: Vec<CallKey> =
+            self.roster.who_may_be_muted().filter(|&(_, was)| was != muted).map(|(call, _)| call).collect();
+        for &call in &calls {
+            self.mute(call, muted);
+        }
+        if !calls.is_empty() {
+            self.effects.push_back(Effect::AllMuted { muted, changed: calls.len() });
+        }
+    }
+
     fn lock(&mut self, now: Instant, locked: bool) {
         if self.started && std::mem::replace(&mut self.locked, locked) != locked {
             self.effects.push_back(Effect::Locked(locked));
@@ -309,16 +340,18 @@ impl Room {
         self.locked = false;
         self.told = WaitsFor::Start;
         self.nobody_authenticated_at = None;
+        self.nobody_came_at = None;
         self.leader_grace_at = None;
         self.effects.push_back(Effect::Ended { calls: self.roster.clear().into(), why });
     }
 
-    /// A meeting without a leader has an end. So has one that a user has started and nobody comes to.
+    /// A meeting without a leader has an end. So has, and sooner, one that a user has started and nobody comes to.
     fn set_timers(&mut self, now: Instant) {
         let is_led = self.roster.leaders() > 0;
-        let needs_leader = !self.rules.allow_anonymous_start || self.roster.participants() == 0;
-        self.nobody_authenticated_at = (self.started && !is_led && needs_leader)
+        self.nobody_authenticated_at = (self.started && !is_led && !self.rules.allow_anonymous_start)
             .then(|| self.nobody_authenticated_at.unwrap_or(now + self.settings.nobody_authenticated));
+        self.nobody_came_at = (self.started && self.roster.participants() == 0)
+            .then(|| self.nobody_came_at.unwrap_or(now + self.settings.nobody_came));
         if is_led || !self.started {
             self.leader_grace_at = None;
         }

@@ -71,6 +71,14 @@ impl Roster {
         self.people.get(&call).map(|person| person.place.seat())
     }
 
+    /// Since when this caller waits, where he does.
+    pub fn waits_since(&self, call: CallKey) -> Option<Instant> {
+        match self.people.get(&call)?.place {
+            Place::Waiting { since, .. } => Some(since),
+            Place::In { .. } => None,
+        }
+    }
+
     /// All that wait, the longest wait first.
     pub fn who_waits(&self) -> Vec<CallKey> {
         self.waiting.iter().map(|(_, call)| *call).collect()
@@ -85,6 +93,14 @@ impl Roster {
     pub fn who_is_in(&self) -> Vec<CallKey> {
         let is_in = |(call, person): (&CallKey, &Person)| matches!(person.place, Place::In { .. }).then_some(*call);
         self.people.iter().filter_map(is_in).collect()
+    }
+
+    /// All that are in and lead not, and whether they are muted.
+    pub fn who_may_be_muted(&self) -> impl Iterator<Item = (CallKey, bool)> {
+        self.people
+            .iter()
+            .filter(|(_, person)| person.place == Place::In { leader: false })
+            .map(|(&call, person)| (call, person.muted))
     }
 
     /// He waits from now on: a newcomer, or one who was in. Who waits already goes on waiting.
@@ -171,6 +187,17 @@ impl Roster {
             self.alarms.remove(&(before, Timer::Patience(call)));
         }
         self.alarms.extend(next.map(|at| (at, Timer::Patience(call))));
+    }
+
+    /// The lobby lets people wait for this long, counted from when each of them came.
+    pub fn set_lobby_timeout(&mut self, timeout: Duration) {
+        for (&call, person) in &mut self.people {
+            if let Place::Waiting { since, timeout_at, .. } = &mut person.place {
+                self.alarms.remove(&(*timeout_at, Timer::LobbyTimeout(call)));
+                *timeout_at = *since + timeout;
+                self.alarms.insert((*timeout_at, Timer::LobbyTimeout(call)));
+            }
+        }
     }
 
     fn forget_wait(&mut self, call: CallKey, place: Place) {

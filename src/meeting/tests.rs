@@ -139,7 +139,7 @@ fn an_authenticated_user_starts_it_by_another_way() {
     let mut scene = Scene::new(BY_PIN);
     scene.arrive(BEN);
     let by = Starter::User("anna@example.com".into());
-    let input = Input::StartByUser { identity: "anna@example.com".into() };
+    let input = Input::StartByUser { identity: "anna@example.com".into(), rules: BY_PIN };
     assert_eq!(scene.tell(input.clone()), [Effect::Started { by: by.clone() }, admit(&[BEN]), ENTRY]);
     assert_eq!(scene.tell(input.clone()), [], "it runs already");
     // Before anybody calls, too: then the first caller finds it started.
@@ -342,9 +342,51 @@ fn a_meeting_that_needs_no_leader_has_no_such_end() {
 #[test]
 fn a_meeting_that_a_user_started_and_nobody_comes_to() {
     let mut scene = Scene::new(ANYBODY);
-    scene.tell(Input::StartByUser { identity: "anna@example.com".into() });
-    assert_eq!(scene.pass(90 * MINUTE), [ended(&[], EndReason::NobodyAuthenticated), Effect::Vacant]);
+    let start = Input::StartByUser { identity: "anna@example.com".into(), rules: ANYBODY };
+    scene.tell(start.clone());
+    assert_eq!(scene.pass(15 * MINUTE), [Effect::Over, Effect::Vacant]);
     assert!(!scene.room.is_started());
+    // Who waits to be admitted, and is not, waits for a start again.
+    let mut scene = Scene::new(BY_ADMISSION);
+    scene.tell(Input::StartByUser { identity: "anna@example.com".into(), rules: BY_ADMISSION });
+    assert_eq!(scene.arrive(BEN), [wait(&[BEN], UNLOCKED)]);
+    let effects = scene.pass(15 * MINUTE);
+    assert!(effects.ends_with(&[Effect::Over, wait(&[BEN], WaitsFor::Start)]), "{effects:?}");
+    // Whoever comes in time keeps it open.
+    let mut scene = Scene::new(ANYBODY);
+    scene.tell(start);
+    scene.pass(14 * MINUTE);
+    scene.arrive(BEN);
+    assert_eq!(scene.room.poll_timeout(), None);
+}
+
+#[test]
+fn all_but_the_leaders_are_muted_and_unmuted() {
+    let mut scene = Scene::new(ANYBODY);
+    scene.arrive(BEN);
+    scene.arrive(CARA);
+    scene.arrive_as_leader(ANNA);
+    scene.tell(Input::ToggleMute { call: BEN });
+    let muted = |call, muted| Effect::Muted { call, muted };
+    assert_eq!(
+        scene.tell(Input::ToggleAllMuted),
+        [muted(CARA, true), Effect::AllMuted { muted: true, changed: 1 }],
+        "one who spoke is enough to mute all"
+    );
+    assert_eq!(scene.tell(Input::SetAllMuted { muted: true }), []);
+    let unmuted = [muted(BEN, false), muted(CARA, false), Effect::AllMuted { muted: false, changed: 2 }];
+    assert_eq!(scene.tell(Input::ToggleAllMuted), unmuted);
+}
+
+#[test]
+fn another_lobby_time_out_holds_for_those_who_wait_already() {
+    let mut scene = Scene::new(BY_PIN);
+    scene.arrive(BEN);
+    scene.pass(10 * MINUTE);
+    let settings = Settings { lobby_timeout: 12 * MINUTE, ..Settings::default() };
+    scene.room.handle_settings(Arc::new(settings));
+    let effects = scene.pass(3 * MINUTE);
+    assert!(effects.contains(&Effect::LobbyTimedOut { call: BEN }), "{effects:?}");
 }
 
 #[test]
@@ -417,6 +459,7 @@ struct Model {
     locked: bool,
     here: Vec<Here>,
     leaderless_since: Option<Instant>,
+    empty_since: Option<Instant>,
     leader_left_at: Option<Instant>,
 }
 
@@ -464,7 +507,10 @@ impl Model {
                     self.leader_left_at = Some(now);
                 }
             }
-            Input::StartByUser { .. } => self.started = true,
+            Input::StartByUser { rules, .. } => {
+                self.rules = rules;
+                self.started = true;
+            }
             Input::Lock | Input::Unlock if self.started => self.locked = *input == Input::Lock,
             Input::AdmitWaiting { call } if self.started => {
                 for here in &mut self.here {
@@ -487,11 +533,12 @@ impl Model {
             self.here.iter_mut().for_each(|here| here.is_in = true);
         }
         let nobody_in = !self.here.iter().any(|here| here.is_in);
-        if !self.started || self.is_led() || (self.rules.allow_anonymous_start && !nobody_in) {
+        if !self.started || self.is_led() || self.rules.allow_anonymous_start {
             self.leaderless_since = None;
         } else {
             self.leaderless_since = self.leaderless_since.or(Some(now));
         }
+        self.empty_since = (self.started && nobody_in).then(|| self.empty_since.unwrap_or(now));
         if !self.started || self.is_led() {
             self.leader_left_at = None;
         }
@@ -507,6 +554,10 @@ impl Model {
         };
         if grace || is_over(self.leaderless_since, settings.nobody_authenticated) {
             self.end();
+        } else if is_over(self.empty_since, settings.nobody_came) {
+            self.started = false;
+            self.locked = false;
+            self.settle(now);
         }
     }
 
@@ -515,6 +566,7 @@ impl Model {
         self.started = false;
         self.locked = false;
         self.leaderless_since = None;
+        self.empty_since = None;
         self.leader_left_at = None;
     }
 
@@ -586,7 +638,7 @@ impl Ears {
                 assert!(matches!(self.sounds.remove(&call), Some(Sound::Music(_))));
             }
             Effect::Muted { call, .. } => assert_eq!(self.sounds[&call], Sound::Meeting),
-            Effect::Locked(_) => {}
+            Effect::Locked(_) | Effect::AllMuted { .. } => {}
             Effect::Ended { calls, .. } => {
                 let here: Vec<CallKey> = std::mem::take(&mut self.sounds).into_keys().collect();
                 assert_eq!(*calls, *here, "it ends for all");
@@ -623,6 +675,7 @@ fn everybody_hears_what_the_model_says_whatever_the_order() {
             locked: false,
             here: Vec::new(),
             leaderless_since: None,
+            empty_since: None,
             leader_left_at: None,
         };
         for _ in 0..random.random_range(10..120) {
@@ -651,11 +704,12 @@ fn everybody_hears_what_the_model_says_whatever_the_order() {
                 0..8 => Input::Arrive { call, leader: random.random_range(0..10) == 0, rules },
                 8..10 => Input::Authenticated { call },
                 10..14 => Input::Depart { call },
+                14 if random.random_range(0..3) == 0 => Input::ToggleAllMuted,
                 14 => Input::ToggleMute { call },
                 15 => Input::SetMuted { call, muted: random.random_range(0..2) == 0 },
                 16 => [Input::Lock, Input::Unlock][random.random_range(0..2)].clone(),
                 17 => Input::AdmitWaiting { call: [Some(call), None][random.random_range(0..2)] },
-                18 if random.random_range(0..4) == 0 => Input::StartByUser { identity: "anna".into() },
+                18 if random.random_range(0..4) == 0 => Input::StartByUser { identity: "anna".into(), rules },
                 19 if random.random_range(0..10) == 0 => Input::End,
                 _ => Input::Unlock,
             };
@@ -701,6 +755,7 @@ fn name(effect: &Effect) -> &'static str {
         Effect::Patience { .. } => "Patience",
         Effect::LobbyTimedOut { .. } => "TimedOut",
         Effect::Muted { .. } => "Muted",
+        Effect::AllMuted { .. } => "AllMuted",
         Effect::Locked(_) => "Locked",
         Effect::Ended { .. } => "Ended",
         Effect::Over => "Over",

@@ -431,7 +431,7 @@ fn call_of(command: &ThreadCommand) -> Option<CallKey> {
             | PlaneCommand::Mute { call, .. }
             | PlaneCommand::Close { call },
         ) => Some(*call),
-        ThreadCommand::Plane(PlaneCommand::Admit { .. } | PlaneCommand::Chime { .. })
+        ThreadCommand::Plane(PlaneCommand::Admit { .. } | PlaneCommand::Chime { .. } | PlaneCommand::Survey)
         | ThreadCommand::Arrive(_)
         | ThreadCommand::ExpectNoLonger { .. }
         | ThreadCommand::Stop => None,

@@ -166,6 +166,12 @@ impl MediaThreads {
         let thread = match &command {
             // `open_leg` has opened it: there would be no sockets.
             PlaneCommand::Open { .. } => None,
+            PlaneCommand::Survey => {
+                for thread in 0..self.threads.len() {
+                    self.send(thread, ThreadCommand::Plane(PlaneCommand::Survey));
+                }
+                None
+            }
             PlaneCommand::Gather { call, meeting } => {
                 self.gather(*call, *meeting);
                 None
@@ -198,6 +204,11 @@ impl MediaThreads {
     pub fn try_next_event(&mut self) -> Option<PlaneEvent> {
         let event = self.events.try_recv().ok()?;
         Some(self.note(event))
+    }
+
+    /// How many there are: so many [`PlaneEvent::Survey`] answer one [`PlaneCommand::Survey`].
+    pub fn threads(&self) -> usize {
+        self.threads.len()
     }
 
     pub fn counters(&self) -> MediaCounters {

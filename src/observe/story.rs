@@ -129,6 +129,8 @@ fn tell_call(fact: &CallFact) {
         CallFact::BecameLeader => info!("is a leader of the meeting now"),
         CallFact::Muted => info!("muted"),
         CallFact::Unmuted => info!("unmuted"),
+        // A conversation is no step of the story, and would drown it.
+        CallFact::Talking(_) => {}
         CallFact::PlaybackLost => error!("the end of a prompt was never reported; going on without it"),
         CallFact::MediaSilent => warn!("nothing has been received from the caller for a long time"),
         CallFact::HangingUp { why } => info!("hanging up: {}", end_words(why)),
@@ -137,12 +139,14 @@ fn tell_call(fact: &CallFact) {
 
 fn tell_meeting(fact: &MeetingFact) {
     match fact {
-        MeetingFact::Opened { .. } => info!("the meeting has its first caller"),
+        MeetingFact::Opened { .. } => info!("the meeting opens"),
         MeetingFact::Started { by, admitted } => info!(admitted, "the meeting starts, {}", started_words(*by)),
         MeetingFact::Locked(true) => info!("the meeting is locked"),
         MeetingFact::Locked(false) => info!("the meeting is unlocked"),
+        MeetingFact::AllMuted { muted: true, changed } => info!(changed, "all but the leaders are muted"),
+        MeetingFact::AllMuted { muted: false, changed } => info!(changed, "all are unmuted"),
         MeetingFact::Ended { why } => info!("the meeting ends: {}", meeting_end_words(*why)),
-        MeetingFact::Over => info!("the last participant left the meeting"),
+        MeetingFact::Over => info!("nobody is in the meeting any more"),
         MeetingFact::Closed => info!("nobody is left in the meeting"),
     }
 }

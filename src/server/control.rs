@@ -9,9 +9,11 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::{MissedTickBehavior, interval, sleep_until, timeout};
 
+use super::live::{LiveDesk, LiveRequest};
 use crate::attendant::Question;
 use crate::credentials::{self, Gate};
-use crate::engine::{Counts, Engine, Origin, Output};
+use crate::engine::{Counts, Engine, LiveDone, Origin, Output};
+use crate::media::{PlaneCommand, PlaneEvent};
 use crate::net::media_thread::{MediaCounters, MediaThreads};
 use crate::net::route::Routes;
 use crate::net::sip_transport::{Drops, SipInput, SipTransport};
@@ -51,6 +53,17 @@ enum Answer {
     Pin { call: CallKey, lookup: LookupKey, answer: PinAnswer },
 }
 
+/// Everything that the engine's outputs go to, and its inputs come from.
+pub struct Shell {
+    pub transport: SipTransport,
+    pub routes: Arc<Routes>,
+    pub media: MediaThreads,
+    pub gate: Arc<dyn Gate>,
+    pub observer: Observer,
+    pub status: Arc<SharedStatus>,
+    pub live: LiveDesk,
+}
+
 /// See the module.
 pub struct ControlTask {
     engine: Engine,
@@ -60,6 +73,7 @@ pub struct ControlTask {
     gate: Arc<dyn Gate>,
     observer: Observer,
     status: Arc<SharedStatus>,
+    live: LiveDesk,
     lookups: Arc<Semaphore>,
     answers: mpsc::Sender<Answer>,
     answered: mpsc::Receiver<Answer>,
@@ -67,15 +81,8 @@ pub struct ControlTask {
 }
 
 impl ControlTask {
-    pub fn new(
-        engine: Engine,
-        transport: SipTransport,
-        routes: Arc<Routes>,
-        media: MediaThreads,
-        gate: Arc<dyn Gate>,
-        observer: Observer,
-        status: Arc<SharedStatus>,
-    ) -> ControlTask {
+    pub fn new(engine: Engine, shell: Shell) -> ControlTask {
+        let Shell { transport, routes, media, gate, observer, status, live } = shell;
         let (answers, answered) = mpsc::channel(limits::LOOKUPS);
         let lookups = Arc::new(Semaphore::new(limits::LOOKUPS));
         ControlTask {
@@ -86,6 +93,7 @@ impl ControlTask {
             gate,
             observer,
             status,
+            live,
             lookups,
             answers,
             answered,
@@ -113,13 +121,17 @@ impl ControlTask {
                         self.sip_input(input);
                     }
                 }
-                Some(event) = self.media.next_event() => self.engine.handle_media(Instant::now(), event),
+                Some(event) = self.media.next_event() => self.media_event(event),
+                Some(request) = self.live.next() => self.live_request(request),
                 Some(answer) = self.answered.recv() => self.answer(answer),
                 Some(Control::Drain { grace }) = control.recv() => {
                     self.engine.handle_shutdown(Instant::now(), grace);
                 }
                 () = timer => self.engine.handle_timeout(Instant::now()),
-                _ = status_due.tick() => self.status.update(&self.engine, &self.media),
+                _ = status_due.tick() => {
+                    self.status.update(&self.engine, &self.media);
+                    self.live.tick(Instant::now(), &self.engine);
+                }
             }
             self.carry_out();
         }
@@ -146,6 +158,40 @@ impl ControlTask {
         }
     }
 
+    fn media_event(&mut self, event: PlaneEvent) {
+        let now = Instant::now();
+        let is_survey = matches!(event, PlaneEvent::Survey { .. });
+        self.engine.handle_media(now, event);
+        if is_survey {
+            self.live.survey_came(now, &self.engine);
+        }
+    }
+
+    fn live_request(&mut self, request: LiveRequest) {
+        let now = Instant::now();
+        match request {
+            LiveRequest::Snapshot { answer } => {
+                if self.live.asked(now, &self.engine, answer) {
+                    self.media.command(PlaneCommand::Survey);
+                    self.live.survey_begins(now, self.media.threads());
+                }
+            }
+            LiveRequest::Command { by, command, answer } => {
+                let order = command.to_string();
+                let done = self.engine.handle_live(now, command);
+                match &done {
+                    Ok(LiveDone { calls, already, .. }) => {
+                        tracing::info!(by, calls, already, "from outside: {order}");
+                    }
+                    Err(why) => tracing::info!(by, "from outside, refused: {order}: {why}"),
+                }
+                // What follows from it is on its way before its sender learns that it was done.
+                self.carry_out();
+                let _ = answer.send(done);
+            }
+        }
+    }
+
     fn transmit(&mut self) {
         while let Some(transmit) = self.engine.poll_transmit() {
             self.transport.transmit(transmit);
@@ -167,7 +213,10 @@ impl ControlTask {
                 }
                 Output::Media(command) => self.media.command(command),
                 Output::Lookup { call, lookup, question, origin } => self.ask(call, lookup, question, &origin),
-                Output::Event(event) => self.observer.handle(&event),
+                Output::Event(event) => {
+                    self.observer.handle(&event);
+                    self.live.tell(&event, &self.engine);
+                }
             }
         }
     }

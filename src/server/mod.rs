@@ -10,10 +10,12 @@
 //! | file | its idea |
 //! | --- | --- |
 //! | [`control`] | the one task that owns the engine |
+//! | [`live`] | the running engine, for those who look on and act from outside |
 //! | [`serve`] | the process around it: log, store, signals |
 //! | [`settings`] | from the configuration to the settings of the cores |
 
 pub mod control;
+pub mod live;
 pub mod serve;
 pub mod settings;
 
@@ -41,7 +43,8 @@ use crate::observe::record::{RecordError, RecordTarget};
 use crate::words::limits;
 pub use serve::{ServeError, serve};
 
-use control::{Control, ControlTask, SharedStatus};
+use control::{Control, ControlTask, SharedStatus, Shell};
+use live::Live;
 
 /// Why the server does not start. Each is one line that says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -67,6 +70,7 @@ pub struct RunningServer {
     sip: Vec<SocketAddr>,
     http: Option<SocketAddr>,
     control: mpsc::Sender<Control>,
+    live: Live,
     task: JoinHandle<()>,
     /// Dropping it ends the HTTP server.
     _http_lives: watch::Sender<()>,
@@ -80,6 +84,11 @@ impl RunningServer {
 
     pub fn http_address(&self) -> Option<SocketAddr> {
         self.http
+    }
+
+    /// What goes on, and what can be done about it.
+    pub fn live(&self) -> &Live {
+        &self.live
     }
 
     /// No new calls; what goes on may go on for `grace`. Told again, the new grace time holds.
@@ -130,7 +139,9 @@ pub async fn start(config: &Config, gate: Arc<dyn Gate>) -> Result<RunningServer
     let status = Arc::new(SharedStatus::new(transport.drops.clone()));
     let (control, control_inputs) = mpsc::channel(8);
     let engine = Engine::new(settings::engine_settings(config), random);
-    let task = ControlTask::new(engine, transport, routes, media, gate, observer, status.clone());
+    let (live, live_desk) = Live::new();
+    let shell = Shell { transport, routes, media, gate, observer, status: status.clone(), live: live_desk };
+    let task = ControlTask::new(engine, shell);
     let task = tokio::spawn(task.run(sip_inputs, control_inputs));
 
     let (http_lives, mut http_ends) = watch::channel(());
@@ -140,7 +151,7 @@ pub async fn start(config: &Config, gate: Arc<dyn Gate>) -> Result<RunningServer
         };
         tokio::spawn(http::serve(listener, status, measures, config.http.metrics, ended));
     }
-    Ok(RunningServer { sip, http: http_address, control, task, _http_lives: http_lives })
+    Ok(RunningServer { sip, http: http_address, control, live, task, _http_lives: http_lives })
 }
 
 impl Drop for RunningServer {

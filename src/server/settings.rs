@@ -52,6 +52,7 @@ fn meeting_settings(config: &Config) -> meeting::Settings {
         lobby_timeout: of.lobby_timeout,
         patience: of.patience,
         nobody_authenticated: of.unattended_end,
+        nobody_came: meeting::Settings::default().nobody_came,
         leader_leaves: match of.leader_leaves {
             LeaderLeaves::GoesOn => meeting::LeaderLeaves::GoesOn,
             LeaderLeaves::BackToLobby => meeting::LeaderLeaves::BackToLobby,

@@ -106,6 +106,8 @@ pub enum CallFact {
     BecameLeader,
     Muted,
     Unmuted,
+    /// His voice is heard in the meeting now, or no longer is.
+    Talking(bool),
     /// The end of a prompt was never reported; the attendant went on without it.
     PlaybackLost,
     /// Nothing was received on the leg for the time that the settings name.
@@ -119,7 +121,7 @@ pub enum CallFact {
 /// The steps of a meeting.
 #[derive(Debug, Clone, PartialEq)]
 pub enum MeetingFact {
-    /// Its first caller waits, or is in.
+    /// Its first caller waits or is in, or a user starts it before anybody calls.
     Opened {
         conference_id: ConferenceId,
         organizer: String,
@@ -129,10 +131,15 @@ pub enum MeetingFact {
         admitted: usize,
     },
     Locked(bool),
+    /// All but the leaders, of whom `changed` were not so before.
+    AllMuted {
+        muted: bool,
+        changed: usize,
+    },
     Ended {
         why: MeetingEnd,
     },
-    /// The last one in it left. Who waits, or comes, waits for a new start.
+    /// The last one in it left, or nobody came. Who waits, or comes, waits for a new start.
     Over,
     /// Nobody is left, in the meeting or in its lobby.
     Closed,

@@ -21,7 +21,33 @@ macro_rules! key {
                 fmt::Display::fmt(self, f)
             }
         }
+
+        impl FromStr for $name {
+            type Err = NotAKey;
+
+            /// As it is written in logs, or the number alone.
+            fn from_str(text: &str) -> Result<Self, NotAKey> {
+                let number = text.strip_prefix($prefix).unwrap_or(text);
+                // No sign, no space: one key is written in one way.
+                let is_plain = !number.is_empty() && number.bytes().all(|octet| octet.is_ascii_digit());
+                let number = number.parse().ok().filter(|_| is_plain);
+                number.map(Self).ok_or(NotAKey { example: concat!($prefix, "17") })
+            }
+        }
+
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
     };
+}
+
+/// The text was no key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("write it as {example}")]
+pub struct NotAKey {
+    example: &'static str,
 }
 
 key!(
@@ -95,5 +121,21 @@ impl fmt::Display for ConferenceId {
 impl fmt::Debug for ConferenceId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_read_as_it_is_written() {
+        assert_eq!(CallKey(17).to_string().parse(), Ok(CallKey(17)));
+        assert_eq!("17".parse(), Ok(MeetingKey(17)));
+        assert_eq!(serde_json::to_string(&MeetingKey(3)).unwrap(), "\"meeting-3\"");
+        for wrong in ["", "call-", "meeting-3", "call-+3", "call- 3", "99999999999999999999"] {
+            let error = wrong.parse::<CallKey>().unwrap_err();
+            assert_eq!(error.to_string(), "write it as call-17", "{wrong:?}");
+        }
     }
 }
