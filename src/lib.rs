@@ -27,7 +27,7 @@
 //!
 //! | layer | modules | may know |
 //! | --- | --- | --- |
-//! | 4 the shell | [`credentials`] [`net`] [`observe`] [`admin`] [`config`] [`server`] [`replay`] [`cli`] | everything below; sockets, clock, store, process |
+//! | 4 the shell | [`credentials`] [`net`] [`observe`] [`admin`] [`web`] [`config`] [`server`] [`replay`] [`cli`] | everything below; sockets, clock, store, process |
 //! | 3 | [`engine`] | all cores; still pure |
 //! | 2 the cores | [`sip`] [`attendant`] [`meeting`] [`media`] | wire and words, never each other |
 //! | 1 | [`wire`] | words |
@@ -63,5 +63,6 @@ pub mod observe;
 pub mod replay;
 pub mod server;
 pub mod sip;
+pub mod web;
 pub mod wire;
 pub mod words;

@@ -17,6 +17,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("net", 4),
     ("observe", 4),
     ("admin", 4),
+    ("web", 4),
     ("config", 4),
     ("server", 4),
     ("replay", 4),

@@ -4,6 +4,8 @@
 use std::fmt;
 
 use serde::{Serialize, Serializer};
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
 use crate::credentials::budget::{Budget, BudgetCount};
 use crate::credentials::settings::{KEYS, lobby_policy_name};
@@ -11,7 +13,7 @@ use crate::credentials::{AuditEntry, Settings, User};
 use crate::words::secret::{MASK, Secret};
 
 /// A user, his PIN masked.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct UserView {
     pub identity: String,
     pub name: String,
@@ -67,8 +69,16 @@ impl Serialize for ShownOnce {
     }
 }
 
+impl PartialSchema for ShownOnce {
+    fn schema() -> RefOr<Schema> {
+        String::schema()
+    }
+}
+
+impl ToSchema for ShownOnce {}
+
 /// What enabling and resetting a PIN answer: the only view with a PIN.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct NewPinView {
     pub identity: String,
     pub conference_id: String,
@@ -85,7 +95,7 @@ pub enum EnabledView {
 }
 
 /// One setting.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct SettingView {
     pub key: &'static str,
     pub value: String,
@@ -102,7 +112,7 @@ impl SettingView {
 }
 
 /// A count of wrong entries.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct BudgetView {
     pub budget: &'static str,
     pub subject: String,
@@ -125,7 +135,7 @@ impl BudgetView {
 }
 
 /// One line of the audit.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct AuditView {
     pub at: String,
     pub who: String,

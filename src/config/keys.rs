@@ -52,6 +52,13 @@ impl fmt::Display for Source {
 #[error("{0}")]
 pub struct ConfigError(String);
 
+impl ConfigError {
+    /// One key was given without the other.
+    pub(super) fn alone(key: &str, other: &str) -> ConfigError {
+        ConfigError(format!("{key}: it needs {other} beside it: set both, or none"))
+    }
+}
+
 /// All keys that were given, with their values and where they came from.
 #[derive(Debug, Default)]
 pub struct Keys {

@@ -25,7 +25,7 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::sip::{Trunk, TrunkTable};
+use crate::sip::{Network, Trunk, TrunkTable};
 use crate::words::limits;
 use keys::Keys;
 pub use keys::{ConfigError, Sources};
@@ -194,6 +194,17 @@ pub struct HttpConfig {
     pub listen: Option<SocketAddr>,
     /// Whether `/metrics` is served.
     pub metrics: bool,
+    /// `None`: HTTP without TLS, for loopback, or behind a proxy that has it.
+    pub tls: Option<TlsFiles>,
+    /// Whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
+    pub trusted_proxies: Vec<Network>,
+}
+
+/// `http.tls_certificate` and `http.tls_key`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsFiles {
+    pub certificate: PathBuf,
+    pub key: PathBuf,
 }
 
 /// `log.*`.
@@ -275,7 +286,12 @@ impl Default for Config {
                 leader_grace: seconds(60),
                 unattended_end: seconds(90 * 60),
             },
-            http: HttpConfig { listen: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 8080))), metrics: true },
+            http: HttpConfig {
+                listen: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 8080))),
+                metrics: true,
+                tls: None,
+                trusted_proxies: Vec::new(),
+            },
             log: LogConfig { format: LogFormat::Text, level: "info".to_owned() },
             records: RecordsConfig { file: Records::Off },
             shutdown: ShutdownConfig { grace: seconds(300) },
@@ -362,6 +378,16 @@ impl Config {
 
         keys.read("http.listen", optional(address), &mut config.http.listen)?;
         keys.read("http.metrics", boolean, &mut config.http.metrics)?;
+        let (mut certificate, mut key) = (None, None);
+        keys.read("http.tls_certificate", optional(path), &mut certificate)?;
+        keys.read("http.tls_key", optional(path), &mut key)?;
+        config.http.tls = match (certificate, key) {
+            (Some(certificate), Some(key)) => Some(TlsFiles { certificate, key }),
+            (None, None) => None,
+            (Some(_), None) => return Err(ConfigError::alone("http.tls_certificate", "http.tls_key")),
+            (None, Some(_)) => return Err(ConfigError::alone("http.tls_key", "http.tls_certificate")),
+        };
+        keys.read("http.trusted_proxies", optional_list(networks), &mut config.http.trusted_proxies)?;
         keys.read("log.format", log_format, &mut config.log.format)?;
         keys.read("log.level", log_level, &mut config.log.level)?;
         keys.read("records.file", records, &mut config.records.file)?;

@@ -335,7 +335,7 @@ pub fn trunks(value: &Value) -> Read<Vec<Trunk>> {
     Ok(trunks)
 }
 
-fn networks(value: &Value) -> Read<Vec<Network>> {
+pub fn networks(value: &Value) -> Read<Vec<Network>> {
     let one = |value: &Value| value.as_text()?.parse::<Network>().ok();
     list_of(value, one, "addresses and address ranges such as 192.0.2.7, 192.0.2.0/24 or 2001:db8::/32")
 }

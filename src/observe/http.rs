@@ -1,7 +1,5 @@
 //! `/healthz` for whoever watches the process, `/metrics` for Prometheus.
 
-use std::future::Future;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
@@ -9,7 +7,6 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
-use tokio::net::TcpListener;
 
 use super::measures::{Measures, ShellCounts};
 
@@ -40,35 +37,13 @@ impl<S> Clone for Pages<S> {
     }
 }
 
-/// The HTTP port can't be had.
-#[derive(Debug, thiserror::Error)]
-#[error("http.listen: {address} can't be bound: {source} (choose another with --set http.listen=ADDRESS:PORT)")]
-pub struct HttpBindError {
-    address: SocketAddr,
-    source: std::io::Error,
-}
-
-/// Binds the port; with port 0 the listener tells which one it got.
-pub async fn bind(address: SocketAddr) -> Result<TcpListener, HttpBindError> {
-    TcpListener::bind(address).await.map_err(|source| HttpBindError { address, source })
-}
-
-/// Serves until `ended` is ready; `/metrics` only where it is wanted.
-pub async fn serve<S: Status>(
-    listener: TcpListener,
-    status: Arc<S>,
-    measures: Arc<Measures>,
-    show_metrics: bool,
-    ended: impl Future<Output = ()> + Send + 'static,
-) {
+/// The pages; `/metrics` only where it is wanted.
+pub fn router<S: Status>(status: Arc<S>, measures: Arc<Measures>, show_metrics: bool) -> Router {
     let mut pages = Router::new().route("/healthz", get(healthz::<S>));
     if show_metrics {
         pages = pages.route("/metrics", get(metrics_page::<S>));
     }
-    let pages = pages.with_state(Pages { status, measures });
-    if let Err(error) = axum::serve(listener, pages).with_graceful_shutdown(ended).await {
-        tracing::error!(%error, "the HTTP server ended");
-    }
+    pages.with_state(Pages { status, measures })
 }
 
 async fn healthz<S: Status>(State(pages): State<Pages<S>>) -> impl IntoResponse {

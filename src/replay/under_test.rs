@@ -91,7 +91,7 @@ impl ServerUnderTest {
             variables.set(format!("{}pin", user.prefix), pin.expose());
         }
         let gate = ScriptedGate { store, answers: assumed.store_answers().to_vec(), asked: AtomicUsize::new(0) };
-        let server = crate::server::start(&config, Arc::new(gate)).await?;
+        let server = crate::server::start(&config, Arc::new(gate), None).await?;
         let to = server.sip_addresses().first().map(|address| format!("sip:8000@{address}")).unwrap_or_default();
         Ok(ServerUnderTest { server, variables, to })
     }

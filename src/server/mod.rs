@@ -30,16 +30,19 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use crate::config::{Config, Records};
-use crate::credentials::Gate;
+use crate::credentials::{Gate, Store};
 use crate::engine::Engine;
 use crate::net::audio::{self, AudioError};
 use crate::net::media_thread::MediaThreads;
 use crate::net::route::Routes;
 use crate::net::sip_transport::{BindError, SipTransport};
 use crate::observe::Observer;
-use crate::observe::http::{self, HttpBindError};
+use crate::observe::http;
 use crate::observe::measures::Measures;
 use crate::observe::record::{RecordError, RecordTarget};
+use crate::web::listener::HttpBindError;
+use crate::web::tls::TlsError;
+use crate::web::{self, Site};
 use crate::words::limits;
 pub use serve::{ServeError, serve};
 
@@ -53,6 +56,8 @@ pub enum StartError {
     Sip(#[from] BindError),
     #[error(transparent)]
     Http(#[from] HttpBindError),
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     #[error(transparent)]
     Audio(#[from] AudioError),
     #[error(transparent)]
@@ -108,11 +113,15 @@ impl RunningServer {
     }
 }
 
-/// Starts a server in front of this gate.
+/// Starts a server in front of this gate. `store`: what the console and the API administer; without one there are neither.
 ///
 /// # Errors
 /// The first thing that could not be had, before any call is taken.
-pub async fn start(config: &Config, gate: Arc<dyn Gate>) -> Result<RunningServer, StartError> {
+pub async fn start(
+    config: &Config,
+    gate: Arc<dyn Gate>,
+    store: Option<Arc<Store>>,
+) -> Result<RunningServer, StartError> {
     let mut random = StdRng::try_from_rng(&mut SysRng).map_err(|error| StartError::Random(error.to_string()))?;
     let sounds = audio::load(&settings::audio_settings(config))?;
     let measures = Arc::new(Measures::new().map_err(|error| StartError::Metrics(error.to_string()))?);
@@ -126,8 +135,12 @@ pub async fn start(config: &Config, gate: Arc<dyn Gate>) -> Result<RunningServer
     let routes = Arc::new(Routes::default());
     let (sip_sender, sip_inputs) = mpsc::channel(limits::ENGINE_INPUTS);
     let transport = SipTransport::bind(&config.sip.listen, sip_sender, routes.clone()).await?;
+    let tls = match &config.http.tls {
+        Some(files) => Some(web::tls::acceptor(&files.certificate, &files.key)?),
+        None => None,
+    };
     let http_listener = match config.http.listen {
-        Some(address) => Some(http::bind(address).await?),
+        Some(address) => Some(web::listener::bind(address).await?),
         None => None,
     };
     let http_address = http_listener.as_ref().and_then(|listener| listener.local_addr().ok());
@@ -149,7 +162,12 @@ pub async fn start(config: &Config, gate: Arc<dyn Gate>) -> Result<RunningServer
         let ended = async move {
             let _ = http_ends.changed().await;
         };
-        tokio::spawn(http::serve(listener, status, measures, config.http.metrics, ended));
+        let mut pages = http::router(status, measures, config.http.metrics);
+        if let Some(store) = store {
+            pages = pages.merge(web::router(Site::new(store, &config.http.trusted_proxies)));
+        }
+        let pages = web::guarded(pages, config.http.trusted_proxies.clone().into());
+        tokio::spawn(web::listener::serve(listener, tls, pages, ended));
     }
     Ok(RunningServer { sip, http: http_address, control, live, task, _http_lives: http_lives })
 }

@@ -66,7 +66,7 @@ async fn run(config: &Config) -> Result<(), ServeError> {
     let mut interrupt = signal(SignalKind::interrupt()).map_err(ServeError::Signals)?;
 
     let store = Arc::new(Store::open(&config.store).await?);
-    let mut server = start(config, store.clone()).await?;
+    let mut server = start(config, store.clone(), Some(store.clone())).await?;
     // Only once the server has started: the PIN is shown this one time. (And the operator who wrote a configuration knows
     // whom he wants to enable.)
     let example = match (&config.file, &config.store.url) {

@@ -1,0 +1,17 @@
+//! Who signs in, how, and what he may do.
+//!
+//! ```text
+//!  Cookie: …                 ─▶ store.session ─┐
+//!  Authorization: Bearer …   ─▶ store.token   ─┴▶ Principal { who, role, … } ─▶ Administrators │ Operators │ Principal
+//! ```
+//!
+//! | file | its idea |
+//! | --- | --- |
+//! | [`principal`] | who asks, as an extractor; what each role may do |
+//! | [`identify`] | from cookie or token to the principal, and the proof that a page of ours asks (CSRF) |
+
+pub mod identify;
+pub mod principal;
+
+pub use identify::identify;
+pub use principal::{Administrators, Operators, Principal, Role, SignedInBy};

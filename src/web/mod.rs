@@ -1,0 +1,95 @@
+//! Layer 4: everything over HTTP. One port serves the console, the API, `/healthz` and `/metrics`.
+//!
+//! ```text
+//!  connection ─▶ listener ─▶ [TLS] ─▶ secure headers, time-out, body limit, panic catch
+//!                                            │
+//!                  /healthz  /metrics ◀──────┤  (no sign-in; /metrics by setting)
+//!                                            ▼
+//!                                     auth::identify      cookie or bearer token ─▶ Principal; CSRF
+//!                                            │
+//!                        /api/v1/… ◀─────────┴─────────▶ console pages
+//!                             │                                │
+//!                             └──▶ admin::Administrator ◀──────┘     the same operations for both
+//! ```
+//!
+//! | file | its idea |
+//! | --- | --- |
+//! | [`listener`] | connections: how many, how long they may take, TLS, a graceful end |
+//! | [`tls`] | certificate and key, as files |
+//! | [`peer`] | who is at the other end, also behind a proxy |
+//! | [`headers`] | what every answer tells the browser to refuse |
+//! | [`auth`] | who signs in, how, and what he may do |
+//! | [`problem`] | an error as RFC 9457 has it, and which status belongs to which |
+//! | [`api`] | `/api/v1` and its description |
+//!
+//! Nothing is served without sign-in but `/healthz`, `/metrics` where it is wanted, and the page to sign in. A secret is
+//! never in a URL, for URLs are written down everywhere.
+
+pub mod api;
+pub mod auth;
+pub mod headers;
+pub mod listener;
+pub mod peer;
+pub mod problem;
+pub mod tls;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::StatusCode;
+use axum::middleware;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::timeout::TimeoutLayer;
+
+use crate::credentials::Store;
+use crate::sip::Network;
+use problem::Problem;
+
+/// The largest body of a request, unless a route says otherwise: no form and no JSON of ours comes near it.
+const BODY_BYTES_MAX: usize = 64 * 1024;
+
+/// From the head of a request to the head of its answer. The slowest operations hash a few times.
+const ANSWER_WITHIN: Duration = Duration::from_secs(30);
+
+/// What routes work with. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Site {
+    pub store: Arc<Store>,
+    /// Whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed: `http.trusted_proxies`.
+    pub trusted_proxies: Arc<[Network]>,
+}
+
+impl Site {
+    pub fn new(store: Arc<Store>, trusted_proxies: &[Network]) -> Site {
+        Site { store, trusted_proxies: trusted_proxies.into() }
+    }
+}
+
+/// The whole site: API and console behind sign-in.
+pub fn router(site: Site) -> Router {
+    Router::new()
+        .merge(api::router())
+        .fallback(nothing_here)
+        .method_not_allowed_fallback(not_that_way)
+        .layer(middleware::from_fn_with_state(site.clone(), auth::identify))
+        .with_state(site)
+}
+
+/// What every page has, whoever asks for it: to be laid around all of them.
+pub fn guarded(pages: Router, trusted_proxies: Arc<[Network]>) -> Router {
+    pages
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, ANSWER_WITHIN))
+        .layer(CatchPanicLayer::custom(problem::after_panic))
+        .layer(middleware::from_fn_with_state(trusted_proxies, headers::secure))
+}
+
+async fn nothing_here() -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, "nothing-here", "there is nothing at this address")
+}
+
+async fn not_that_way() -> Problem {
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method", "this address does not take this method")
+}
