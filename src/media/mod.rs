@@ -15,10 +15,13 @@
 //!                           Digit                          │ limiter      │
 //!                                                          └──────────────┘
 //!  plane:  all legs and meetings of one media thread; commands in, events out, one tick each 20 ms
+//!  router, station:  several planes, and the legs that move between them
 //! ```
 //!
 //! | file | its idea |
 //! | --- | --- |
+//! | [`router`] | several planes: which call and which meeting is where |
+//! | [`station`] | a plane as one of several: legs that come and go |
 //! | [`plane`] | every leg and meeting of one media thread; the 20 ms tick |
 //! | [`leg`] | one call's media: what it hears, what is heard of it |
 //! | [`binding`] | which source is believed |
@@ -42,8 +45,10 @@ pub mod mixer;
 pub mod plane;
 pub mod playout;
 pub mod receiver;
+pub mod router;
 pub mod sender;
 pub mod source;
+pub mod station;
 
 use std::net::SocketAddr;
 
@@ -53,7 +58,9 @@ use crate::words::prompt::{Chime, Prompt};
 use crate::words::secret::Digit;
 
 pub use plane::{Plane, PlaneSettings};
+pub use router::Router;
 pub use source::Sounds;
+pub use station::Station;
 
 /// What control tells a media plane. A command that names a call or meeting that is gone does nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,15 +1,7 @@
 //! All media threads: which call and which meeting is where; commands down, events up.
 //!
-//! A call's leg is opened on the thread with the fewest legs. A meeting is where its first caller is; whoever comes to wait
-//! for it later is moved there, so that its start is one command to one thread. A leg moves by value:
-//!
-//! ```text
-//!   control            old thread                         new thread
-//!      │── expect leg ────────────────────────────────────►│
-//!      │── move leg ───►│                                  │
-//!      │                │── leg and sockets ──────────────►│
-//!      │── commands for the call ─────────────────────────►│  wait there for the leg, if they come first
-//! ```
+//! Which call and which meeting is where is [`Router`]'s idea, and how a leg moves between two threads is
+//! [`Station`](crate::media::Station)'s. Here are the threads, the channels between them, and the ports.
 
 use std::collections::HashMap;
 use std::io;
@@ -26,10 +18,11 @@ use rand::{Rng, SeedableRng};
 use tokio::sync::mpsc::Receiver as EventReceiver;
 use tracing::error;
 
-use crate::media::{Background, Plane, PlaneCommand, PlaneEvent, PlaneSettings, Sounds};
-use crate::words::ids::{CallKey, MeetingKey};
+use crate::media::station::Message;
+use crate::media::{Plane, PlaneCommand, PlaneEvent, PlaneSettings, Router, Sounds};
+use crate::words::ids::CallKey;
 
-use super::media_loop::{MediaLoop, ThreadCommand, ThreadCounters};
+use super::media_loop::{LegSockets, MediaLoop, ThreadCommand, ThreadCounters};
 use super::ports::{PortPool, open_pair};
 
 /// Commands on their way to one thread, which takes them each 20 ms. Should more come in between, the sender waits for
@@ -86,27 +79,14 @@ pub struct MediaThreads {
     threads: Vec<Thread>,
     events: EventReceiver<PlaneEvent>,
     ports: PortPool,
-    calls: HashMap<CallKey, Routed>,
-    meetings: HashMap<MeetingKey, RoutedMeeting>,
+    rtp_ports: HashMap<CallKey, u16>,
+    router: Router,
 }
 
 struct Thread {
     commands: SyncSender<ThreadCommand>,
     counters: Arc<ThreadCounters>,
-    legs: usize,
     handle: Option<JoinHandle<()>>,
-}
-
-/// Where a call's leg is, or is on its way to.
-struct Routed {
-    thread: usize,
-    rtp_port: u16,
-    meeting: Option<MeetingKey>,
-}
-
-struct RoutedMeeting {
-    thread: usize,
-    calls: usize,
 }
 
 impl MediaThreads {
@@ -116,17 +96,17 @@ impl MediaThreads {
         let (event_sender, events) = tokio::sync::mpsc::channel(EVENTS);
         let ports = PortPool::new(settings.ports, &mut random);
         let start = Instant::now();
-        let mut all =
-            MediaThreads { threads: Vec::new(), events, ports, calls: HashMap::new(), meetings: HashMap::new() };
-        for number in 0..count {
-            let (commands, inbox) = sync_channel(COMMANDS);
+        let router = Router::new(count);
+        let mut all = MediaThreads { threads: Vec::new(), events, ports, rtp_ports: HashMap::new(), router };
+        let (senders, inboxes): (Vec<_>, Vec<_>) = (0..count).map(|_| sync_channel(COMMANDS)).unzip();
+        for (number, (commands, inbox)) in senders.iter().cloned().zip(inboxes).enumerate() {
             let counters = Arc::new(ThreadCounters::default());
             let mut seed = <StdRng as SeedableRng>::Seed::default();
             random.fill_bytes(&mut seed);
             let plane = Plane::new(start, Arc::clone(&sounds), settings.plane, StdRng::from_seed(seed));
-            let media_loop = MediaLoop::new(plane, inbox, event_sender.clone(), Arc::clone(&counters));
+            let media_loop = MediaLoop::new(plane, inbox, senders.clone(), event_sender.clone(), Arc::clone(&counters));
             let handle = thread::Builder::new().name(format!("media-{number}")).spawn(move || media_loop.run())?;
-            all.threads.push(Thread { commands, counters, legs: 0, handle: Some(handle) });
+            all.threads.push(Thread { commands, counters, handle: Some(handle) });
         }
         Ok(all)
     }
@@ -140,10 +120,9 @@ impl MediaThreads {
             let Some(rtp_port) = self.ports.take() else { break };
             match open_pair(address, rtp_port) {
                 Ok(sockets) => {
-                    let thread = (0..self.threads.len()).min_by_key(|&thread| self.legs(thread)).unwrap_or(0);
-                    self.calls.insert(call, Routed { thread, rtp_port, meeting: None });
-                    self.count_leg(thread, 1);
-                    self.send(thread, ThreadCommand::Open { call, sockets });
+                    let thread = self.router.open(call);
+                    self.rtp_ports.insert(call, rtp_port);
+                    self.send(thread, Message::Open { call, sockets: LegSockets::new(sockets) });
                     return Ok(SocketAddr::new(address, rtp_port));
                 }
                 Err(error) => {
@@ -163,35 +142,8 @@ impl MediaThreads {
     /// Sends a command to the thread of its call or meeting; what has to move for it, moves. A command for a call or a
     /// meeting that is not here does nothing.
     pub fn command(&mut self, command: PlaneCommand) {
-        let thread = match &command {
-            // `open_leg` has opened it: there would be no sockets.
-            PlaneCommand::Open { .. } => None,
-            PlaneCommand::Survey => {
-                for thread in 0..self.threads.len() {
-                    self.send(thread, ThreadCommand::Plane(PlaneCommand::Survey));
-                }
-                None
-            }
-            PlaneCommand::Gather { call, meeting } => {
-                self.gather(*call, *meeting);
-                None
-            }
-            PlaneCommand::Admit { meeting, calls } => {
-                calls.iter().fold(None, |found, &call| self.gather(call, *meeting).or(found))
-            }
-            PlaneCommand::Background { call, background: Background::Meeting(meeting) } => self.gather(*call, *meeting),
-            PlaneCommand::Chime { meeting, .. } => self.meetings.get(meeting).map(|meeting| meeting.thread),
-            PlaneCommand::Negotiate { call, .. }
-            | PlaneCommand::Background { call, .. }
-            | PlaneCommand::Play { call, .. }
-            | PlaneCommand::StopPlayback { call }
-            | PlaneCommand::InfoDigit { call, .. }
-            | PlaneCommand::Mute { call, .. }
-            | PlaneCommand::Close { call } => self.calls.get(call).map(|routed| routed.thread),
-        };
-        if let Some(thread) = thread {
-            self.send(thread, ThreadCommand::Plane(command));
-        }
+        let MediaThreads { router, threads, .. } = self;
+        router.route(command, &mut |thread, message| send(threads, thread, message));
     }
 
     /// The next event of any thread. Safe to cancel (`select!`). `None` after [`MediaThreads::stop`] only.
@@ -239,66 +191,26 @@ impl MediaThreads {
         }
     }
 
-    /// Books the call among those of the meeting, and has its leg moved to the meeting's thread. Returns that; `None`: the
-    /// call is not here.
-    fn gather(&mut self, call: CallKey, meeting: MeetingKey) -> Option<usize> {
-        let Routed { thread: from, meeting: before, .. } = *self.calls.get(&call)?;
-        if before != Some(meeting) {
-            let gathered = self.meetings.entry(meeting).or_insert(RoutedMeeting { thread: from, calls: 0 });
-            gathered.calls += 1;
-            self.leave(before);
-        }
-        let to = self.meetings.get(&meeting)?.thread;
-        if let Some(routed) = self.calls.get_mut(&call) {
-            routed.meeting = Some(meeting);
-            routed.thread = to;
-        }
-        if from != to {
-            let destination = self.threads.get(to)?.commands.clone();
-            self.send(to, ThreadCommand::Expect { call });
-            self.send(from, ThreadCommand::Move { call, to: destination });
-            self.count_leg(from, -1);
-            self.count_leg(to, 1);
-        }
-        Some(to)
-    }
-
-    fn leave(&mut self, meeting: Option<MeetingKey>) {
-        let Some(key) = meeting else { return };
-        if let Some(left) = self.meetings.get_mut(&key) {
-            left.calls = left.calls.saturating_sub(1);
-            if left.calls == 0 {
-                self.meetings.remove(&key);
-            }
-        }
-    }
-
     /// Keeps the books about an event on its way to control.
     fn note(&mut self, event: PlaneEvent) -> PlaneEvent {
         if let PlaneEvent::Closed { call, .. } = event
-            && let Some(routed) = self.calls.remove(&call)
+            && let Some(rtp_port) = self.rtp_ports.remove(&call)
         {
-            self.leave(routed.meeting);
-            self.count_leg(routed.thread, -1);
-            self.ports.release(routed.rtp_port);
+            self.router.closed(call);
+            self.ports.release(rtp_port);
         }
         event
     }
 
-    fn legs(&self, thread: usize) -> usize {
-        self.threads.get(thread).map_or(usize::MAX, |thread| thread.legs)
+    fn send(&self, thread: usize, message: Message<LegSockets>) {
+        send(&self.threads, thread, message);
     }
+}
 
-    fn count_leg(&mut self, thread: usize, change: isize) {
-        if let Some(thread) = self.threads.get_mut(thread) {
-            thread.legs = thread.legs.saturating_add_signed(change);
-        }
-    }
-
-    fn send(&self, thread: usize, command: ThreadCommand) {
-        if self.threads.get(thread).is_none_or(|thread| thread.commands.send(command).is_err()) {
-            error!(thread, "a media thread is gone: its calls have no voice");
-        }
+fn send(threads: &[Thread], thread: usize, message: Message<LegSockets>) {
+    let message = ThreadCommand::Station(message);
+    if threads.get(thread).is_none_or(|thread| thread.commands.send(message).is_err()) {
+        error!(thread, "a media thread is gone: its calls have no voice");
     }
 }
 

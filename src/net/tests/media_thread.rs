@@ -1,9 +1,10 @@
 //! Real sockets on loopback, in real time: what the plane's own tests can't see.
 
 use super::*;
+use crate::media::Background;
 use crate::wire::g711;
 use crate::wire::rtp::{HEADER_BYTES, RtpHeader, RtpPacket};
-use crate::words::ids::PlaybackKey;
+use crate::words::ids::{MeetingKey, PlaybackKey};
 use crate::words::media::{Codec, Direction, FRAME, NegotiatedMedia};
 use crate::words::prompt::Prompt;
 use std::net::{Ipv4Addr, UdpSocket};
@@ -118,7 +119,7 @@ fn callers_on_two_threads_meet_and_no_packet_is_lost_on_the_way() {
     for peer in [&a, &b, &c] {
         assert_eq!(peer.heard.last(), Some(&MUSIC));
     }
-    assert_ne!(media.calls[&a.call].thread, media.calls[&b.call].thread);
+    assert_ne!(media.router.station_of(a.call), media.router.station_of(b.call));
     for peer in [&b, &a] {
         media.command(PlaneCommand::Gather { call: peer.call, meeting: MEETING });
     }
@@ -130,7 +131,7 @@ fn callers_on_two_threads_meet_and_no_packet_is_lost_on_the_way() {
     for peer in [&a, &b, &c] {
         assert!(peer.sequences.windows(2).all(|pair| pair[1] == pair[0].wrapping_add(1)));
     }
-    let legs: Vec<usize> = media.threads.iter().map(|thread| thread.legs).collect();
+    let legs = media.router.legs();
     assert_eq!(legs.iter().sum::<usize>(), 3);
     assert!(legs.contains(&3), "all three live on one thread: {legs:?}");
 
@@ -140,8 +141,8 @@ fn callers_on_two_threads_meet_and_no_packet_is_lost_on_the_way() {
     for _ in 0..3 {
         wait_for(&mut media, |event| matches!(event, PlaneEvent::Closed { .. }));
     }
-    assert!(media.calls.is_empty() && media.meetings.is_empty());
-    assert!(media.threads.iter().all(|thread| thread.legs == 0));
+    assert_eq!(media.router.booked(), (0, 0));
+    assert_eq!(media.router.legs().iter().sum::<usize>(), 0);
     assert_eq!(media.ports.free(), media.ports.pairs());
 }
 
@@ -228,7 +229,7 @@ fn commands_for_nobody_do_nothing_and_stop_ends_all() {
     media.command(PlaneCommand::Gather { call, meeting: MEETING });
     media.command(PlaneCommand::Admit { meeting: MEETING, calls: [call].into() });
     media.command(PlaneCommand::Chime { meeting: MEETING, chime: crate::words::prompt::Chime::Exit });
-    assert!(media.meetings.is_empty());
+    assert_eq!(media.router.booked(), (0, 0));
     media.stop();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     assert_eq!(runtime.block_on(media.next_event()), None);
