@@ -78,11 +78,12 @@ pub(super) fn agree(request: TimerRequest, wish: TimerWish) -> Result<Option<Ses
         Some(asked) if asked < min_s && request.supported => return Err(IntervalTooSmall { min_s }),
         // We may shorten what was asked for, not below the request's Min-SE.
         Some(asked) => asked.min(wish.expires_s.unwrap_or(INTERVAL_S_MAX).max(peer_min_s)),
-        None if request.supported => match wish.expires_s {
+        // Who does not know the extension is refreshed by us (section 9): a caller who put us on hold and vanished would
+        // stay for ever, since nobody expects voice of him.
+        None => match wish.expires_s {
             Some(ours) => ours.max(peer_min_s),
             None => return Ok(None),
         },
-        None => return Ok(None),
     };
     let refresher = match request.refresher {
         _ if !request.supported => Refresher::Us,
@@ -112,8 +113,8 @@ mod tests {
     fn the_table_of_section_9() {
         let supported = TimerRequest { supported: true, ..TimerRequest::default() };
         let cases = [
-            // Nobody asks, nobody could.
-            (TimerRequest::default(), None),
+            // Nobody asks: we do the work.
+            (TimerRequest::default(), Some((1800, Refresher::Us))),
             // We ask, and leave the work to the peer.
             (supported, Some((1800, Refresher::Peer))),
             (TimerRequest { min_s: Some(3600), ..supported }, Some((3600, Refresher::Peer))),
@@ -142,6 +143,7 @@ mod tests {
         }
         let passive = TimerWish { expires_s: None, min_s: 90 };
         assert_eq!(agreed(supported, passive), None);
+        assert_eq!(agreed(TimerRequest::default(), passive), None);
         assert_eq!(agreed(TimerRequest { expires_s: Some(7200), ..supported }, passive), Some((7200, Refresher::Peer)));
     }
 

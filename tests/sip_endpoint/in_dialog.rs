@@ -471,8 +471,25 @@ fn we_refresh_where_the_peer_can_not() {
 }
 
 #[test]
-fn without_the_extension_there_is_no_session_timer() {
+fn a_peer_without_the_extension_is_asked_and_lives_as_long_as_it_answers_anything() {
     let (mut peer, _) = Peer::up(&[], config());
+    for status in [200, 488, 500] {
+        let sent = peer.wait(Duration::from_secs(900));
+        let [(_, Message::Request(invite))] = &sent[..] else { panic!("{sent:?}") };
+        assert_eq!((&invite.method, sdp(&invite.body).origin.version), (&Method::Invite, 1));
+        let body = if status == 200 { OFFER.replace("8 0 101", "8 101") } else { String::new() };
+        assert_eq!(request(peer.answer(invite, status, &[], &body)).method, Method::Ack);
+    }
+    assert!(peer.events().is_empty());
+    let sent = peer.wait(Duration::from_secs(1000));
+    assert!(matches!(sent.last(), Some((_, Message::Request(bye))) if bye.method == Method::Bye));
+    assert_eq!(ended(&peer.events()), [EndReason::DialogGone { status: 408 }]);
+    peer.assert_forgotten();
+}
+
+#[test]
+fn without_an_interval_there_is_no_session_timer() {
+    let (mut peer, _) = Peer::up(&[], EndpointConfig { session_expires: None, ..config() });
     assert!(peer.wait(Duration::from_secs(100_000)).is_empty());
     assert_eq!(peer.endpoint.counts(), Counts { sessions: 1, transactions: 0, timers: 0 });
 }

@@ -248,10 +248,14 @@ impl InviteSession {
                 if is_refresh && status == 491 {
                     self.refresh = self.set(now, common, REFRESH_AGAIN, SessionTimer::Refresh);
                 }
-                if is_refresh && matches!(status, 405 | 501) {
-                    // It does not take what it said it would, or said nothing: the other way.
+                let takes_no_update = self.peer_takes_update && matches!(status, 405 | 501);
+                if is_refresh && takes_no_update {
+                    // It does not take what it said it would: the other way.
                     self.peer_takes_update = false;
                     self.refresh = self.set(now, common, REFRESH_AGAIN, SessionTimer::Refresh);
+                } else if is_refresh && !matches!(status, 408 | 481 | 491) && self.check_confirmed().is_ok() {
+                    // It does not want to be refreshed, but it is there.
+                    self.start_interval(now, common, self.interval);
                 }
             }
             Purpose::Options if !self.has_ended => {
