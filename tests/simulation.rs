@@ -1,0 +1,154 @@
+//! Everything that a caller, an administrator, a network or a store does, by the thousand, under virtual time, from a seed.
+//!
+//! ```text
+//!                         plan (seed → settings, phones, steps)
+//!                                     │
+//!   phone ──SIP, RTP──► network ──► world: engine, planes, ports, queues ──► model: who may be where
+//!     ▲                               │      ▲                          └──► ear: who hears whom
+//!     └───────────── network ◄────────┘      └── store (slow, away, twice)
+//! ```
+//!
+//! | command | what it does |
+//! | --- | --- |
+//! | `cargo test --test simulation` | the corpus, and some hundred seeds |
+//! | `SIM_SEEDS=100000 cargo test --release --test simulation many_seeds` | the long run |
+//! | `SIM_SEED=17 cargo test --test simulation one_seed -- --nocapture` | one run, told; where it fails, made smaller first |
+
+mod sim;
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use sim::plan::Plan;
+use sim::sounds::Heard;
+use sim::world::{Outcome, World};
+
+/// Seeds that failed once.
+const CORPUS: &[u64] = &[];
+
+const SEEDS: u64 = 300;
+
+fn heard(prompt_ms: u64) -> Arc<Heard> {
+    thread_local! {
+        static MADE: RefCell<BTreeMap<u64, Arc<Heard>>> = const { RefCell::new(BTreeMap::new()) };
+    }
+    MADE.with_borrow_mut(|made| made.entry(prompt_ms).or_insert_with(|| Arc::new(Heard::new(prompt_ms))).clone())
+}
+
+fn run(plan: &Plan, record: bool) -> Outcome {
+    let heard = heard(plan.settings.prompt_ms);
+    let outcome = catch_unwind(AssertUnwindSafe(|| World::new(plan, heard, record).run()));
+    outcome.unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().cloned();
+        let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+        Outcome { failure: Some(format!("panic: {}", text.unwrap_or_default())), ..Outcome::default() }
+    })
+}
+
+/// Leaves out what the failure does not need: halves first, then ever smaller pieces.
+fn shrunk(plan: &Plan) -> Plan {
+    let fails = |plan: &Plan| run(plan, false).failure.is_some();
+    let mut plan = plan.clone();
+    let mut size = plan.steps.len().div_ceil(2);
+    while size > 0 {
+        let mut at = 0;
+        while at < plan.steps.len() {
+            let mut smaller = plan.clone();
+            smaller.steps.drain(at..(at + size).min(plan.steps.len()));
+            if fails(&smaller) {
+                plan = smaller;
+            } else {
+                at += size;
+            }
+        }
+        size /= 2;
+    }
+    plan
+}
+
+fn report(seed: u64) -> String {
+    let plan = shrunk(&Plan::roll(seed));
+    let outcome = run(&plan, true);
+    format!(
+        "{plan}\n\n{}\nseed {seed}: {}\nSIM_SEED={seed} cargo test --test simulation one_seed -- --nocapture\n",
+        outcome.transcript,
+        outcome.failure.unwrap_or_default()
+    )
+}
+
+/// Runs all these on all cores, and says what they came to.
+fn run_all(seeds: impl Iterator<Item = u64>) {
+    let seeds: Vec<u64> = seeds.collect();
+    let (next, failed) = (AtomicU64::new(0), AtomicU64::new(u64::MAX));
+    let begun = Instant::now();
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let work = || {
+        let mut sum = Outcome::default();
+        while failed.load(Ordering::Relaxed) == u64::MAX {
+            let Some(&seed) = seeds.get(next.fetch_add(1, Ordering::Relaxed) as usize) else { break };
+            let outcome = run(&Plan::roll(seed), false);
+            if outcome.failure.is_some() {
+                failed.fetch_min(seed, Ordering::Relaxed);
+            }
+            sum.call_seconds += outcome.call_seconds;
+            sum.calls += outcome.calls;
+            sum.meetings += outcome.meetings;
+            sum.admitted += outcome.admitted;
+            sum.keys += outcome.keys;
+        }
+        sum
+    };
+    let sums: Vec<Outcome> = std::thread::scope(|scope| {
+        let all: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        all.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    let failed = failed.into_inner();
+    assert!(failed == u64::MAX, "{}", report(failed));
+    let sum = |of: fn(&Outcome) -> u64| sums.iter().map(of).sum::<u64>();
+    let call_seconds: f64 = sums.iter().map(|sum| sum.call_seconds).sum();
+    let elapsed = begun.elapsed().as_secs_f64();
+    println!(
+        "{} seeds in {elapsed:.1} s: {} calls, {} meetings started, {} admitted, {} keys, {call_seconds:.0} call-seconds \
+         ({:.0} for each second of each of {threads} threads)",
+        seeds.len(),
+        sum(|sum| sum.calls),
+        sum(|sum| sum.meetings),
+        sum(|sum| sum.admitted),
+        sum(|sum| sum.keys),
+        call_seconds / elapsed / threads as f64
+    );
+}
+
+#[test]
+fn seeds_that_failed_once() {
+    run_all(CORPUS.iter().copied());
+}
+
+#[test]
+fn many_seeds() {
+    let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().expect("a number"));
+    let first = number("SIM_FIRST").unwrap_or(0);
+    run_all(first..first + number("SIM_SEEDS").unwrap_or(SEEDS));
+}
+
+#[test]
+fn one_seed() {
+    let seed = std::env::var("SIM_SEED").map_or(1, |text| text.parse().expect("a number"));
+    let outcome = run(&Plan::roll(seed), true);
+    assert!(outcome.failure.is_none(), "{}", report(seed));
+    println!("{}\n\n{}", Plan::roll(seed), outcome.transcript);
+}
+
+#[test]
+fn the_same_seed_tells_the_same_story_byte_for_byte() {
+    for seed in 0..20 {
+        let plan = Plan::roll(seed);
+        let (first, second) = (run(&plan, true).transcript, run(&plan, true).transcript);
+        assert!(first == second, "seed {seed} tells two stories");
+        assert!(first.len() > 100);
+    }
+}
