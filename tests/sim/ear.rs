@@ -79,7 +79,9 @@ impl Ear {
         if !is_right {
             wrong.push(format!("hears {frame:?} with voices {voices:b} and is {:?}", of.mode));
         }
-        self.voices(moment, of, fresh, voices, &mut wrong);
+        if !matches!(frame, Frame::Prompt(_)) {
+            self.voices(moment, of, fresh, voices, &mut wrong);
+        }
         let told = match frame {
             Frame::Other if of.mode == Mode::Meeting => format!("voices {voices:08b}"),
             Frame::Other => return (wrong, None),

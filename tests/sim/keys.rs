@@ -115,7 +115,7 @@ impl KeyBook {
         }
         let has_void = of.pressed.iter().any(|pressed| pressed.void);
         let lossy = loss_percent > LOSS_PERCENT || burst > 1 || silent_up;
-        if of.disturbed || has_void || (lossy && of.keys != Keys::Info) {
+        if of.disturbed || has_void || lossy {
             return None;
         }
         let must = of.pressed.iter().filter(|pressed| pressed.at.saturating_add(TAIL_US) < of.closed_at).count();

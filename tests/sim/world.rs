@@ -396,7 +396,9 @@ impl World {
         let Phone { call_id, plan, .. } = &self.phones[phone];
         // His answer to our offer is in the ACK: as long as that is missing there is no media.
         let weather = self.voice_up[phone].weather;
-        let late_answer = !plan.offers && (plan.no_ack || weather.loss_percent > 0.0);
+        // A source that the SDP does not name is learned by a stream, and he sends none.
+        let late_answer =
+            plan.translated && plan.suppresses_silence || !plan.offers && (plan.no_ack || weather.loss_percent > 0.0);
         self.keys.begins(call_id, plan.keys, weather);
         if late_answer {
             self.keys.disturbed(call_id, false);
