@@ -4,10 +4,10 @@
 
 use std::collections::BTreeMap;
 
-use anteroom::engine::Counts;
+use anteroom::engine::{CallOverview, CallState, Counts, LiveCommand};
 use anteroom::words::answer::{Conference, LobbyPolicy, PinAnswer};
 use anteroom::words::event::{CallFact, Event, MeetingEnd, MeetingFact, StartedBy};
-use anteroom::words::ids::{CallKey, LookupKey, MeetingKey};
+use anteroom::words::ids::{CallKey, ConferenceKey, LookupKey, MeetingKey};
 use anteroom::words::prompt::Prompt;
 
 /// What a call is in, as the caller would say it.
@@ -49,10 +49,20 @@ pub struct CallModel {
 
 #[derive(Debug)]
 struct MeetingModel {
+    conference: Option<ConferenceKey>,
     started: bool,
     locked: bool,
     anonymous: bool,
     open_lobby: bool,
+}
+
+impl MeetingModel {
+    /// What the organizer has decided comes with each arrival and each start.
+    fn follow(&mut self, conference: &Conference) {
+        self.conference = Some(conference.key);
+        self.anonymous = conference.allow_anonymous_start;
+        self.open_lobby = conference.lobby_policy == LobbyPolicy::Open;
+    }
 }
 
 /// What went into the engine in this step, as far as it gives rights.
@@ -60,6 +70,7 @@ struct MeetingModel {
 struct Given {
     right_pin: Option<CallKey>,
     digit: Option<(CallKey, char)>,
+    live: Option<LiveCommand>,
     started: Vec<MeetingKey>,
 }
 
@@ -124,6 +135,16 @@ impl Model {
         self.given.digit = Some((call, key));
     }
 
+    pub fn live(&mut self, command: &LiveCommand) {
+        if let LiveCommand::Start { conference, .. } = command {
+            for meeting in self.meetings.values_mut().filter(|of| of.conference == Some(conference.key)) {
+                meeting.follow(conference);
+            }
+        }
+        self.given.live = Some(command.clone());
+        self.changed = true;
+    }
+
     pub fn conference_found(&mut self, call: CallKey, conference: &Conference) {
         if let Some(of) = self.calls.get_mut(&call) {
             of.found = Some(conference.clone());
@@ -160,8 +181,7 @@ impl Model {
         };
         of.meeting = Some(meeting);
         if let Some(meeting) = self.meetings.get_mut(&meeting) {
-            meeting.anonymous = found.allow_anonymous_start;
-            meeting.open_lobby = found.lobby_policy == LobbyPolicy::Open;
+            meeting.follow(found);
         }
         self.set_mode(call, Mode::Seating);
     }
@@ -238,7 +258,11 @@ impl Model {
         let is_open = meeting.started && !meeting.locked && meeting.open_lobby;
         let by_leader = self.key_of_leader('8', key);
         let first_of_anonymous = meeting.anonymous && given.started.contains(&key);
-        let right = is_open || given.right_pin == Some(call) || vouched || by_leader || first_of_anonymous;
+        let by_user = match given.live {
+            Some(LiveCommand::Admit { meeting, call: one }) => meeting == key && one.is_none_or(|one| one == call),
+            _ => false,
+        };
+        let right = is_open || given.right_pin == Some(call) || vouched || by_leader || first_of_anonymous || by_user;
         let (seated, started) = (of.meeting == Some(key), meeting.started);
         if !seated || !started || !right {
             self.wrong(format!(
@@ -262,11 +286,17 @@ impl Model {
     fn meeting_fact(&mut self, key: MeetingKey, fact: &MeetingFact) {
         self.changed = true;
         if let MeetingFact::Opened { .. } = fact {
-            let meeting = MeetingModel { started: false, locked: false, anonymous: false, open_lobby: true };
+            let mut meeting =
+                MeetingModel { conference: None, started: false, locked: false, anonymous: false, open_lobby: true };
+            if let Some(LiveCommand::Start { conference, .. }) = &self.given.live {
+                meeting.follow(conference);
+            }
             self.meetings.insert(key, meeting);
             return;
         }
+        let live = self.given.live.clone();
         let by_key_seven = self.key_of_leader('7', key);
+        let by_key_four = self.key_of_leader('4', key);
         let by_star = self.key_of_leader('*', key);
         let Some(meeting) = self.meetings.get_mut(&key) else {
             return self.wrong(format!("{fact:?} of {key}, which is not there"));
@@ -290,7 +320,10 @@ impl Model {
                         self.calls.values().any(|of| seated(of) && of.mode == Mode::Seating && self.is_vouched(of))
                             || self.given.right_pin.is_some()
                     }
-                    StartedBy::AuthenticatedUser => false,
+                    StartedBy::AuthenticatedUser => {
+                        let of = self.meetings[&key].conference;
+                        matches!(live, Some(LiveCommand::Start { conference, .. }) if Some(conference.key) == of)
+                    }
                 };
                 if !right {
                     self.wrong(format!("{key} starts by {by:?}, and nobody has the right to"));
@@ -298,14 +331,22 @@ impl Model {
             }
             MeetingFact::Locked(locked) => {
                 meeting.locked = *locked;
-                if !by_key_seven {
+                let by_user = matches!(live, Some(LiveCommand::Lock { meeting, .. }) if meeting == key);
+                if !by_key_seven && !by_user {
                     self.wrong(format!("{key} is locked or unlocked by nobody"));
                 }
             }
             MeetingFact::Ended { why } => {
                 (meeting.started, meeting.locked) = (false, false);
-                if *why == MeetingEnd::Ended && !by_star {
+                let by_user = matches!(live, Some(LiveCommand::End { meeting }) if meeting == key);
+                if *why == MeetingEnd::Ended && !by_star && !by_user {
                     self.wrong(format!("{key} is ended by nobody"));
+                }
+            }
+            MeetingFact::AllMuted { .. } => {
+                let by_user = matches!(live, Some(LiveCommand::MuteAll { meeting, .. }) if meeting == key);
+                if !by_key_four && !by_user {
+                    self.wrong(format!("all in {key} are muted or unmuted by nobody"));
                 }
             }
             MeetingFact::Over => (meeting.started, meeting.locked) = (false, false),
@@ -318,7 +359,7 @@ impl Model {
 
     // ---- When the step is over ------------------------------------------------------------------------------------
 
-    pub fn step_is_over(&mut self, counts: Counts) {
+    pub fn step_is_over<'a>(&mut self, counts: Counts, calls: impl Iterator<Item = CallOverview<'a>>) {
         let given = std::mem::take(&mut self.given);
         if !std::mem::take(&mut self.changed) && given.right_pin.is_none() {
             return;
@@ -352,6 +393,17 @@ impl Model {
         }
         if (counts.waiting, counts.in_meeting, counts.meetings) != (waiting, inside, self.meetings.len()) {
             wrong.push(format!("{counts:?}, but {waiting} wait and {inside} are in {:?}", self.meetings));
+        }
+        for overview in calls {
+            let mode = self.calls[&overview.key].mode;
+            let is_right = match overview.state {
+                CallState::Attendant => matches!(mode, Mode::Attendant | Mode::Closing),
+                CallState::WaitsForStart | CallState::AwaitsAdmission => matches!(mode, Mode::Asked | Mode::Lobby),
+                CallState::InMeeting => mode == Mode::Meeting,
+            };
+            if !is_right {
+                wrong.push(format!("{} is {mode:?}, and shown as {:?}", overview.key, overview.state));
+            }
         }
         if let Some(call) = given.right_pin {
             let of = &self.calls[&call];

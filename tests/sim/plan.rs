@@ -57,6 +57,36 @@ pub enum Action {
         conference: usize,
         needed: bool,
     },
+    // The same, or an organizer at his console, in live meetings:
+    Start {
+        conference: usize,
+    },
+    AdmitAll {
+        conference: usize,
+    },
+    /// This step's phone.
+    AdmitOne {
+        conference: usize,
+    },
+    Mute {
+        muted: bool,
+    },
+    MuteAll {
+        conference: usize,
+        muted: bool,
+    },
+    Remove,
+    Lock {
+        conference: usize,
+        locked: bool,
+    },
+    End {
+        conference: usize,
+    },
+    DropWaiting {
+        conference: usize,
+    },
+    Survey,
     // The store:
     Store(Mood),
     // The operator:
@@ -176,6 +206,7 @@ pub struct SettingsPlan {
     pub lobby_timeout_s: u64,
     pub patience_s: u64,
     pub nobody_authenticated_s: u64,
+    pub nobody_came_s: u64,
     pub leader_leaves: LeaderLeaves,
     pub media_silent_s: u64,
     pub prompt_ms: u64,
@@ -231,6 +262,7 @@ impl Plan {
             lobby_timeout_s: if dice.chance(10.0) { dice.between(2, 20) } else { 3600 },
             patience_s: dice.between(3, 60),
             nobody_authenticated_s: if dice.chance(10.0) { dice.between(2, 30) } else { 5400 },
+            nobody_came_s: dice.between(1, 30),
             leader_leaves: match dice.between(0, 4) {
                 0 | 1 => LeaderLeaves::GoesOn,
                 2 | 3 => LeaderLeaves::BackToLobby,
@@ -330,7 +362,8 @@ impl Plan {
 
     fn roll_while_up(&mut self, dice: &mut Dice, phone: usize, conference: usize, at: u64) -> u64 {
         let action = match dice.between(0, 22) {
-            0 | 1 => return self.press(dice, phone, "*6", at),
+            0 => return self.press(dice, phone, "*6", at),
+            1 => return self.press(dice, phone, "*4", at),
             2 => return self.press(dice, phone, "*7", at),
             3 | 4 => return self.press(dice, phone, "*8", at),
             5 => return self.press(dice, phone, "**", at),
@@ -379,9 +412,31 @@ impl Plan {
             };
             let at = dice.between(0, end);
             self.step(at, 0, action);
+            self.roll_live(dice, end);
             if matches!(action, Action::Store(_)) {
                 self.step(at + dice.between(500, 8_000), 0, Action::Store(Mood::Quick));
             }
+        }
+    }
+
+    fn roll_live(&mut self, dice: &mut Dice, end: u64) {
+        for _ in 0..dice.between(0, 4) {
+            let conference = usize::from(dice.chance(20.0));
+            let (phone, once) = (dice.between(0, self.phones.len() as u64 - 1) as usize, dice.chance(50.0));
+            let action = match dice.between(0, 10) {
+                0 | 1 => Action::Start { conference },
+                2 => Action::AdmitAll { conference },
+                3 => Action::AdmitOne { conference },
+                4 => Action::Mute { muted: once },
+                5 => Action::MuteAll { conference, muted: once },
+                6 => Action::Remove,
+                7 => Action::Lock { conference, locked: once },
+                8 => Action::End { conference },
+                9 => Action::DropWaiting { conference },
+                _ => Action::Survey,
+            };
+            let at = dice.between(0, end);
+            self.step(at, phone, action);
         }
     }
 

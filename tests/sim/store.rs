@@ -2,7 +2,7 @@
 
 use anteroom::attendant::Question;
 use anteroom::words::answer::{Announcements, Conference, ConferenceAnswer, LobbyPolicy, PinAnswer};
-use anteroom::words::ids::{ConferenceKey, UserKey};
+use anteroom::words::ids::{ConferenceId, ConferenceKey, UserKey};
 
 use super::plan::{ConferencePlan, Mood};
 
@@ -54,6 +54,11 @@ impl Store {
 
     pub fn organizer(&self, conference: usize) -> String {
         self.rows[conference].conference.organizer_identity.clone()
+    }
+
+    pub fn conference(&self, conference: usize) -> (Conference, ConferenceId) {
+        let row = &self.rows[conference];
+        (row.conference.clone(), row.id.parse().expect("seven digits"))
     }
 
     /// As the store stands at this moment.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anteroom::attendant::{self, Question};
-use anteroom::engine::{Counts, Engine, EngineSettings, Output};
+use anteroom::engine::{Counts, Engine, EngineSettings, LiveCommand, Output};
 use anteroom::media::plane::Stream;
 use anteroom::media::station::Message;
 use anteroom::media::{Plane, PlaneCommand, PlaneEvent, PlaneSettings, Router, Station};
@@ -134,6 +134,7 @@ impl World {
                 patience: Duration::from_secs(settings.patience_s),
                 nobody_authenticated: Duration::from_secs(settings.nobody_authenticated_s),
                 leader_leaves,
+                nobody_came: Duration::from_secs(settings.nobody_came_s),
             }),
             calls: settings.calls,
             ..EngineSettings::default()
@@ -373,6 +374,16 @@ impl World {
             Action::AllowAnonymous { conference, allowed } => self.store.allow_anonymous(conference, allowed),
             Action::AdmissionNeeded { conference, needed } => self.store.need_admission(conference, needed),
             Action::Store(mood) => self.store.mood = mood,
+            Action::Start { .. }
+            | Action::AdmitAll { .. }
+            | Action::AdmitOne { .. }
+            | Action::Mute { .. }
+            | Action::MuteAll { .. }
+            | Action::Remove
+            | Action::Lock { .. }
+            | Action::End { .. }
+            | Action::DropWaiting { .. } => self.live(phone, action),
+            Action::Survey => self.media(PlaneCommand::Survey),
             Action::ShutDown { grace_s } => {
                 self.shut_down = true;
                 let now = self.instant();
@@ -381,6 +392,51 @@ impl World {
             }
         }
         self.phone_speaks(phone);
+    }
+
+    /// Somebody at a console, who sees what goes on.
+    fn live(&mut self, phone: usize, action: Action) {
+        let meeting = |conference: usize| {
+            let (conference, _) = self.store.conference(conference);
+            self.engine.meetings().find(|of| of.conference == conference.key).map(|of| of.key)
+        };
+        let call = self.model.calls.iter().rev().find(|(_, of)| of.phone == phone).map(|(&call, _)| call);
+        let command = match action {
+            Action::Start { conference } => {
+                let by = self.store.organizer(conference);
+                let (conference, conference_id) = self.store.conference(conference);
+                Some(LiveCommand::Start { conference, conference_id, by })
+            }
+            Action::AdmitAll { conference } => {
+                meeting(conference).map(|meeting| LiveCommand::Admit { meeting, call: None })
+            }
+            Action::AdmitOne { conference } => meeting(conference).map(|meeting| LiveCommand::Admit { meeting, call }),
+            Action::Mute { muted } => call.map(|call| LiveCommand::Mute { call, muted }),
+            Action::MuteAll { conference, muted } => {
+                meeting(conference).map(|meeting| LiveCommand::MuteAll { meeting, muted })
+            }
+            Action::Remove => call.map(|call| LiveCommand::Remove { call }),
+            Action::Lock { conference, locked } => {
+                meeting(conference).map(|meeting| LiveCommand::Lock { meeting, locked })
+            }
+            Action::End { conference } => meeting(conference).map(|meeting| LiveCommand::End { meeting }),
+            Action::DropWaiting { conference } => {
+                Some(LiveCommand::DropWaiting { conference: self.store.conference(conference).0.key })
+            }
+            _ => None,
+        };
+        let Some(command) = command else { return };
+        self.model.live(&command);
+        let now = self.instant();
+        let done = self.engine.handle_live(now, command.clone());
+        self.tell(|| format!("console: {command}: {done:?}"));
+        self.settle();
+        if let (LiveCommand::Start { .. }, Ok(done)) = (&command, &done) {
+            let started = self.engine.meetings().find(|of| Some(of.key) == done.meeting);
+            if started.is_none_or(|of| of.started_at.is_none()) {
+                self.wrong(format!("{command} is done, and it does not run"));
+            }
+        }
     }
 
     fn dial(&mut self, phone: usize) {
@@ -546,7 +602,7 @@ impl World {
             let Some(output) = self.engine.poll_output() else { break };
             self.carry_out(output);
         }
-        self.model.step_is_over(self.engine.counts());
+        self.model.step_is_over(self.engine.counts(), self.engine.calls());
         let counts = self.engine.counts();
         let settings = &self.plan.settings;
         if counts.calls > settings.calls || counts.transactions > 2_000 || counts.timers > 2_000 {
@@ -812,7 +868,11 @@ impl World {
                 self.model.digit(*call, digit.expose());
             }
             PlaneEvent::Closed { call, .. } => self.leg_closed(*call),
-            PlaneEvent::PlaybackFinished { .. } | PlaneEvent::SourceBound { .. } | PlaneEvent::MediaSilent { .. } => {}
+            PlaneEvent::PlaybackFinished { .. }
+            | PlaneEvent::SourceBound { .. }
+            | PlaneEvent::Talking { .. }
+            | PlaneEvent::Survey { .. }
+            | PlaneEvent::MediaSilent { .. } => {}
         }
         let now = self.instant();
         self.engine.handle_media(now, event);
