@@ -1,5 +1,6 @@
 //! Every fixture is played against a server that is as the fixture assumes it: real SIP, real RTP, real audio on loopback.
-//! `ANTEROOM_FIXTURE=lobby cargo test --test journeys` plays only those with "lobby" in their names.
+//! `ANTEROOM_FIXTURE=lobby cargo test --test journeys` plays only those with "lobby" in their names, and
+//! `ANTEROOM_IMPAIR="loss=5%,seed=7"` plays all of them through a bad network.
 
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -11,7 +12,7 @@ use anteroom::config::Config;
 use anteroom::replay::fixture::ServerUser;
 use anteroom::replay::report::FixtureReport;
 use anteroom::replay::under_test::ServerUnderTest;
-use anteroom::replay::{self, FixtureFile, Options, SoundLibrary};
+use anteroom::replay::{self, FixtureFile, Impairment, Options, SoundLibrary};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -23,6 +24,16 @@ const PIN_DIGITS: u8 = 11;
 
 /// Beside the default range, so that a server on the same machine and these don't take each other's ports.
 const RTP_PORTS: RangeInclusive<u16> = 10_000..=19_999;
+
+/// These are played a second time, through a network that does all that one can do at once. Any one of them has keys,
+/// prompts and music, and people who hear each other.
+const PLAYED_IMPAIRED: [&str; 4] = [
+    "organizer-starts-the-meeting",
+    "two-meetings-hear-nothing-of-each-other",
+    "wrong-pin-then-the-right-one",
+    "mute-and-unmute",
+];
+const IMPAIRED_BY: &str = "loss=5%,jitter=40ms,reorder=2%,duplicate=1%,no-marker,seed=7";
 
 /// Everything that the servers log.
 #[derive(Clone, Default)]
@@ -56,8 +67,21 @@ fn fixtures() -> Vec<PathBuf> {
     files
 }
 
+/// Every fixture as it is, and some of them through a bad network.
+fn performances() -> Vec<(PathBuf, Option<Impairment>)> {
+    let for_all: Option<Impairment> = std::env::var("ANTEROOM_IMPAIR").ok().map(|text| text.parse().unwrap());
+    let mut all: Vec<_> = fixtures().into_iter().map(|path| (path, for_all)).collect();
+    if for_all.is_none() {
+        let is_impaired =
+            |path: &Path| PLAYED_IMPAIRED.iter().any(|name| path.file_stem().is_some_and(|stem| stem == *name));
+        let impaired: Vec<_> = all.iter().filter(|(path, _)| is_impaired(path)).cloned().collect();
+        all.extend(impaired.into_iter().map(|(path, _)| (path, Some(IMPAIRED_BY.parse().unwrap()))));
+    }
+    all
+}
+
 /// The report, and the PINs of the scene's server.
-async fn play(path: &Path, sounds: &Arc<SoundLibrary>) -> (FixtureReport, Vec<String>) {
+async fn play(path: &Path, impairment: Option<Impairment>, sounds: &Arc<SoundLibrary>) -> (FixtureReport, Vec<String>) {
     let file = FixtureFile::read(path).unwrap();
     let mut base = Config::default();
     base.rtp.ports = RTP_PORTS;
@@ -70,6 +94,7 @@ async fn play(path: &Path, sounds: &Arc<SoundLibrary>) -> (FixtureReport, Vec<St
         variables: server.variables.clone(),
         sounds: sounds.clone(),
         recordings: std::env::var_os("ANTEROOM_RECORDINGS").map(PathBuf::from),
+        impairment,
     };
     let played = tokio::task::spawn_blocking(move || replay::play(&[fixture], &options)).await.unwrap().unwrap();
     server.stop().await;
@@ -85,7 +110,7 @@ fn every_fixture_passes_and_no_pin_is_logged_or_reported() {
         .with_writer(log.clone())
         .init();
     let sounds = Arc::new(replay::shipped_sounds());
-    let waiting = Mutex::new(fixtures().into_iter());
+    let waiting = Mutex::new(performances().into_iter());
     assert!(waiting.lock().unwrap().len() > 0, "no fixture has such a name");
     let reports = Mutex::new(Vec::new());
     let secrets = Mutex::new(BTreeSet::new());
@@ -95,15 +120,17 @@ fn every_fixture_passes_and_no_pin_is_logged_or_reported() {
                 let runtime =
                     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
                 loop {
-                    let Some(path) = waiting.lock().unwrap().next() else { break };
-                    let (report, pins) = runtime.block_on(play(&path, &sounds));
+                    let Some((path, impairment)) = waiting.lock().unwrap().next() else { break };
+                    let (report, pins) = runtime.block_on(play(&path, impairment, &sounds));
                     println!(
-                        "{} {} in {:.1} s",
+                        "{} {}{} in {:.1} s",
                         if report.passed { "passed" } else { "FAILED" },
                         report.name,
+                        if impairment.is_some() { " (impaired)" } else { "" },
                         report.seconds
                     );
-                    reports.lock().unwrap().push(report);
+                    assert_impaired(&report, impairment);
+                    reports.lock().unwrap().push((report, impairment));
                     secrets.lock().unwrap().extend(pins);
                 }
             });
@@ -111,7 +138,7 @@ fn every_fixture_passes_and_no_pin_is_logged_or_reported() {
     });
     let reports = reports.into_inner().unwrap();
     let log = String::from_utf8_lossy(&log.0.lock().unwrap()).into_owned();
-    for report in &reports {
+    for (report, _) in &reports {
         for secret in secrets.lock().unwrap().iter() {
             assert!(!report.to_string().contains(secret), "a PIN is in the report of {}", report.name);
             assert!(
@@ -129,12 +156,27 @@ fn every_fixture_passes_and_no_pin_is_logged_or_reported() {
     // What failed is played once more, with the machine to itself, and both stories are told.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let mut failed = Vec::new();
-    for report in reports.iter().filter(|report| !report.passed) {
+    for (report, impairment) in reports.iter().filter(|(report, _)| !report.passed) {
         println!("{report}\nonce more, alone:");
-        let (again, _) = runtime.block_on(play(Path::new(&report.path), &sounds));
+        let (again, _) = runtime.block_on(play(Path::new(&report.path), *impairment, &sounds));
         if !again.passed {
             failed.push(again.to_string());
         }
     }
     assert!(failed.is_empty(), "{}", failed.join("\n"));
+}
+
+/// The bad network was there: who talked for long enough has lost packets both ways.
+fn assert_impaired(report: &FixtureReport, impairment: Option<Impairment>) {
+    if impairment.is_none_or(|impairment| impairment.to_string() != IMPAIRED_BY) {
+        return;
+    }
+    for caller in report.callers.iter().filter(|caller| caller.packets_sent > 400 && caller.packets_received > 400) {
+        let impaired = caller.impaired.as_ref().unwrap();
+        assert_eq!(impaired.by, IMPAIRED_BY);
+        for counts in [impaired.to_server.unwrap(), impaired.from_server.unwrap()] {
+            let share = counts.lost as f64 / counts.packets as f64;
+            assert!((0.01..0.12).contains(&share), "{}, {}: {counts}", report.name, caller.name);
+        }
+    }
 }

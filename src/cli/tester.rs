@@ -8,7 +8,7 @@ use clap::Args;
 use super::Failure;
 use super::output::{Output, note};
 use crate::config::Config;
-use crate::replay::{self, Options, RunError, SoundLibrary, Variables};
+use crate::replay::{self, Impairment, Options, RunError, SoundLibrary, Variables};
 
 #[derive(Debug, Args)]
 pub struct ReplayArguments {
@@ -27,6 +27,14 @@ pub struct ReplayArguments {
     /// The sounds of the server that is called, where they are not those built in: a folder with en/, hold/ and tones/
     #[arg(long, value_name = "DIR")]
     audio: Option<PathBuf>,
+    /// A bad network for every caller: loss=5%,burst=3,jitter=60ms,reorder=2%,duplicate=1%,no-marker,seed=7
+    ///
+    /// Some of these, with commas between. RTP packets are lost (burst: in runs of so many on average), delayed by up to
+    /// the jitter in order, overtaken by others, sent twice, or lose their marker bit; both ways, unless only=to-server or
+    /// only=from-server is said. What is done comes from the seed: with the same one each caller's n-th packet meets the
+    /// same fate again. It takes the place of what a fixture says (impair = "…"); loss=0% is a good network.
+    #[arg(long, value_name = "IMPAIRMENT")]
+    impair: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -49,7 +57,15 @@ pub fn replay(arguments: ReplayArguments, output: &Output) -> Result<(), Failure
         Some(folder) => SoundLibrary::from_folder(folder, "en").map_err(Failure::other)?,
         None => replay::shipped_sounds(),
     };
-    let options = Options { to: arguments.to, variables, sounds: Arc::new(sounds), recordings: arguments.out };
+    let impairment = match &arguments.impair {
+        None => None,
+        Some(text) => {
+            let read = text.parse::<Impairment>();
+            Some(read.map_err(|error| Failure::Usage(format!("--impair: {error}")))?)
+        }
+    };
+    let sounds = Arc::new(sounds);
+    let options = Options { to: arguments.to, variables, sounds, recordings: arguments.out, impairment };
     let report = replay::run(&arguments.fixtures, &options).map_err(|error| match error {
         RunError::Fixture(_) | RunError::Target(_) => Failure::Usage(error.to_string()),
         other => Failure::other(other),

@@ -50,6 +50,7 @@ async fn play(config: &Config, out: PathBuf) -> Result<Report, DemoError> {
         variables: server.variables.clone(),
         sounds: Arc::new(super::shipped_sounds()),
         recordings: Some(out),
+        impairment: None,
     };
     let played = tokio::task::spawn_blocking(move || super::play(&[fixture], &options)).await;
     server.stop().await;

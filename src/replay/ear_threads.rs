@@ -114,7 +114,11 @@ fn work(mut ears: Vec<(usize, Ears)>, tasks: &Receiver<Task>, reports: &Sender<E
             Task::Listen { caller, frames } => (caller, frames, false),
             Task::Finish { caller, at } => {
                 let aftermath = (0..AFTERMATH_FRAMES)
-                    .map(|n| (at.saturating_add(FRAME.saturating_mul(n)), [0; FRAME_SAMPLES]))
+                    .map(|n| HeardFrame {
+                        at: at.saturating_add(FRAME.saturating_mul(n)),
+                        samples: [0; FRAME_SAMPLES],
+                        missing: false,
+                    })
                     .collect();
                 (caller, aftermath, true)
             }
@@ -122,9 +126,9 @@ fn work(mut ears: Vec<(usize, Ears)>, tasks: &Receiver<Task>, reports: &Sender<E
         let Some((_, ears)) = ears.iter_mut().find(|(each, _)| *each == caller) else { continue };
         let mut changes = Vec::new();
         let mut heard_to = Duration::ZERO;
-        for (at, frame) in &frames {
-            ears.hear(*at, frame);
-            heard_to = heard_to.max(*at);
+        for frame in &frames {
+            ears.hear(frame);
+            heard_to = heard_to.max(frame.at);
             while let Some(change) = ears.poll_change() {
                 changes.push(change);
             }

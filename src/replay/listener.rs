@@ -1,5 +1,5 @@
 //! What a caller receives: RTP packets become one unbroken line of 20 ms frames. A packet's place is its timestamp, so that
-//! jitter and reordering leave no trace; what is missing is silence. Pure.
+//! jitter and reordering leave no trace; what is missing is silence, and is known to be missing. Pure.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,14 +14,21 @@ const PATIENCE: Duration = Duration::from_millis(60);
 /// A jump of the timestamp larger than this (1 s) is a new beginning, not a gap.
 const GAP_MAX: i32 = 8_000;
 
-/// When nothing comes for this long, silence goes on by the clock.
-const SILENCE_AFTER: Duration = Duration::from_millis(100);
+/// When nothing comes for this long, silence goes on by the clock. (Some lost packets in a row are no silence.)
+const SILENCE_AFTER: Duration = Duration::from_millis(200);
 
 /// Packets held until a missing one comes.
 const HELD_MAX: usize = 16;
 
-/// One frame of the line and when it was heard.
-pub type HeardFrame = (Duration, [i16; FRAME_SAMPLES]);
+/// One frame of the line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HeardFrame {
+    /// When it was heard.
+    pub at: Duration,
+    pub samples: [i16; FRAME_SAMPLES],
+    /// All of it was lost on the way: what was sent is not known. (Nothing sent is not this: that is silence.)
+    pub missing: bool,
+}
 
 /// What came in, in numbers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -48,6 +55,8 @@ pub struct Listener {
     held: BTreeMap<u32, (Duration, Vec<i16>)>,
     /// Samples that are no whole frame yet.
     rest: Vec<i16>,
+    /// How many of the last samples of `rest` stand for lost ones.
+    rest_missing: usize,
     frames: Vec<HeardFrame>,
     /// When the line began, and when the last frame was heard.
     heard_to: Option<Duration>,
@@ -73,6 +82,7 @@ impl Listener {
             next: None,
             held: BTreeMap::new(),
             rest: Vec::new(),
+            rest_missing: 0,
             frames: Vec::new(),
             heard_to: None,
             last_arrival: None,
@@ -143,7 +153,7 @@ impl Listener {
         while heard_to.saturating_add(FRAME) <= now {
             let mut frame = [0; FRAME_SAMPLES];
             frame.iter_mut().zip(self.rest.drain(..)).for_each(|(to, from)| *to = from);
-            self.frames.push((heard_to, frame));
+            self.frames.push(HeardFrame { at: heard_to, samples: frame, missing: false });
             heard_to = heard_to.saturating_add(FRAME);
         }
         self.heard_to = Some(heard_to);
@@ -216,7 +226,7 @@ impl Listener {
         while let Some((0, timestamp)) = self.nearest() {
             let Some((_, samples)) = self.held.remove(&timestamp) else { return };
             self.next = Some(timestamp.wrapping_add(u32::try_from(samples.len()).unwrap_or(0)));
-            self.append(now, &samples);
+            self.append(now, &samples, false);
             // Packets that overlap what was just taken are late.
             let next = self.next.unwrap_or(0);
             self.held.retain(|timestamp, _| (timestamp.wrapping_sub(next) as i32) >= 0);
@@ -226,23 +236,28 @@ impl Listener {
     fn fill_gap(&mut self, now: Duration) {
         if let Some((gap, timestamp)) = self.nearest() {
             let silence = vec![0; usize::try_from(gap).unwrap_or(0).min(GAP_MAX.unsigned_abs() as usize)];
-            self.append(now, &silence);
+            self.append(now, &silence, true);
             self.next = Some(timestamp);
         }
     }
 
-    fn append(&mut self, now: Duration, samples: &[i16]) {
+    fn append(&mut self, now: Duration, samples: &[i16], missing: bool) {
+        // A frame is missing where all of its samples are: the first of it, and everything since.
+        let mut begin_missing = if missing { self.rest.len().saturating_sub(self.rest_missing) } else { usize::MAX };
+        self.rest_missing = if missing { self.rest_missing.saturating_add(samples.len()) } else { 0 };
         self.rest.extend_from_slice(samples);
         let mut whole = self.rest.chunks_exact(FRAME_SAMPLES);
         for chunk in whole.by_ref() {
-            let mut frame = [0; FRAME_SAMPLES];
-            frame.copy_from_slice(chunk);
-            self.frames.push((now, frame));
+            let mut samples = [0; FRAME_SAMPLES];
+            samples.copy_from_slice(chunk);
+            self.frames.push(HeardFrame { at: now, samples, missing: begin_missing == 0 });
+            begin_missing = begin_missing.saturating_sub(FRAME_SAMPLES);
             self.heard_to = Some(now.saturating_add(FRAME));
         }
         let left = whole.remainder().len();
         let taken = self.rest.len().saturating_sub(left);
         self.rest.drain(..taken);
+        self.rest_missing = self.rest_missing.min(left);
     }
 }
 
@@ -268,7 +283,7 @@ mod tests {
     }
 
     fn levels(frames: &[HeardFrame]) -> Vec<i16> {
-        frames.iter().map(|(_, frame)| frame[80]).collect()
+        frames.iter().map(|frame| frame.samples[80]).collect()
     }
 
     /// The level that a sample of this strength has after G.711.
@@ -298,7 +313,9 @@ mod tests {
         listener.handle_tick(ms(60));
         assert!(listener.take_frames().is_empty());
         listener.handle_tick(ms(100));
-        assert_eq!(levels(&listener.take_frames()), [0, coded(3_000)]);
+        let frames = listener.take_frames();
+        assert_eq!(levels(&frames), [0, coded(3_000)]);
+        assert!(frames[0].missing && !frames[1].missing);
         assert_eq!(listener.measures().lost, 1);
         listener.handle_packet(ms(110), &packet(1, 160, 2_000, 160));
         assert_eq!((listener.measures().lost, listener.measures().late), (0, 1));
@@ -315,7 +332,8 @@ mod tests {
         }
         let frames = listener.take_frames();
         assert_eq!(frames.len(), 25);
-        assert_eq!(frames.last().unwrap().0, ms(480));
+        assert_eq!(frames.last().unwrap().at, ms(480));
+        assert!(frames.iter().all(|frame| !frame.missing), "nothing was sent, and nothing is missing");
         // Whatever its timestamp, what comes then is next.
         listener.handle_packet(ms(510), &packet(7, 123_456, 1_000, 160));
         assert_eq!(levels(&listener.take_frames()), [coded(1_000)]);

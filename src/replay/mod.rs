@@ -15,6 +15,7 @@
 //! | [`caller`], [`marks`] | one caller's script as a state machine; what others wait for |
 //! | [`ears`] | what is heard: prompts, music, chimes, tones, silence |
 //! | [`mouth`], [`listener`] | the RTP stream that goes out, and the line that comes in |
+//! | [`impairment`] | a bad network between the two, from a seed |
 //! | [`recorded`], [`capture`], [`wav`] | keys and sounds out of files |
 //! | [`phone`], [`ear_threads`], [`scene`], [`target`] | sockets, threads, the clock: a scene in real time |
 //! | [`timeline`], [`report`] | the story, and what it came to |
@@ -29,6 +30,7 @@ pub mod demo;
 pub mod ear_threads;
 pub mod ears;
 pub mod fixture;
+pub mod impairment;
 pub mod keys;
 pub mod listener;
 pub mod marks;
@@ -49,6 +51,7 @@ use std::sync::Arc;
 
 pub use ears::SoundLibrary;
 pub use fixture::{Fixture, FixtureError, FixtureFile};
+pub use impairment::Impairment;
 pub use report::Report;
 pub use target::{Target, TargetError};
 pub use variables::Variables;
@@ -67,6 +70,8 @@ pub struct Options {
     pub sounds: Arc<SoundLibrary>,
     /// A folder for one WAV per caller of what he heard. It is made if it is not there.
     pub recordings: Option<PathBuf>,
+    /// A bad network for every caller, in place of what the fixtures say of it.
+    pub impairment: Option<Impairment>,
 }
 
 /// Why nothing could be played.

@@ -124,15 +124,12 @@ pub struct Mouth {
     info: VecDeque<InfoKey>,
     /// A packet that lets the next one pass.
     held: Option<Vec<u8>>,
-    loss_percent: f64,
-    losses: StdRng,
     out: VecDeque<Vec<u8>>,
 }
 
 impl Mouth {
-    /// `random` makes SSRC, first sequence number and timestamp. `losses` says which packets are lost: seeded alike, the
-    /// same ones each time.
-    pub fn new(random: &mut StdRng, voice: Voice, loss_percent: f64, losses: StdRng) -> Mouth {
+    /// `random` makes SSRC, first sequence number and timestamp.
+    pub fn new(random: &mut StdRng, voice: Voice) -> Mouth {
         let (ssrc, sequence, timestamp) = (random.next_u32(), random.random(), random.next_u32());
         Mouth {
             wire: None,
@@ -146,8 +143,6 @@ impl Mouth {
             recorded: None,
             info: VecDeque::new(),
             held: None,
-            loss_percent,
-            losses,
             out: VecDeque::new(),
         }
     }
@@ -214,7 +209,7 @@ impl Mouth {
             g711::encode_into(wire.codec, &frame, &mut payload);
             let marker = std::mem::replace(&mut self.marker, false);
             let packet = self.packet(wire.payload_type, marker, self.timestamp, &payload);
-            self.emit(packet);
+            self.out.push_back(packet);
         } else {
             self.marker = true;
         }
@@ -317,7 +312,7 @@ impl Mouth {
             self.event_packet(payload_type, marker, timestamp, event, faults, pressing);
         }
         if end && let Some(held) = self.held.take() {
-            self.emit(held);
+            self.out.push_back(held);
         }
     }
 
@@ -338,10 +333,10 @@ impl Mouth {
         }
         for _ in 0..=faults.duplicates {
             if !faults.reorder {
-                self.emit(packet.clone());
+                self.out.push_back(packet.clone());
             } else if let Some(held) = self.held.take() {
-                self.emit(packet.clone());
-                self.emit(held);
+                self.out.push_back(packet.clone());
+                self.out.push_back(held);
             } else {
                 self.held = Some(packet.clone());
             }
@@ -362,8 +357,7 @@ impl Mouth {
                     timestamp: recorded.first_timestamp.wrapping_add(packet.timestamp_offset),
                     ssrc: self.ssrc,
                 };
-                let written = datagram(header, &packet.event.write());
-                self.emit(written);
+                self.out.push_back(datagram(header, &packet.event.write()));
             }
         }
         recorded.elapsed = until;
@@ -380,13 +374,6 @@ impl Mouth {
         let sequence = self.sequence;
         self.sequence = sequence.wrapping_add(1);
         datagram(RtpHeader { payload_type, marker, sequence, timestamp, ssrc: self.ssrc }, payload)
-    }
-
-    fn emit(&mut self, packet: Vec<u8>) {
-        if self.loss_percent > 0.0 && self.losses.random_range(0.0..100.0) < self.loss_percent {
-            return;
-        }
-        self.out.push_back(packet);
     }
 }
 

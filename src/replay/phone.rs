@@ -7,12 +7,13 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
+use rand::SeedableRng;
 use rand::rngs::StdRng;
-use rand::{RngExt, SeedableRng};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 use super::caller::Ended;
 use super::fixture::{Ending, Line};
+use super::impairment::ImpairedPath;
 use super::listener::Listener;
 use super::mouth::Mouth;
 use super::target::Target;
@@ -56,6 +57,13 @@ enum Signalling {
     Tcp { stream: TcpStream, received: BytesMut, framing: Framing, unsent: BytesMut },
 }
 
+/// What the network does to a telephone's RTP, each way.
+#[derive(Debug, Default)]
+pub struct Network {
+    pub to_server: Option<ImpairedPath>,
+    pub from_server: Option<ImpairedPath>,
+}
+
 /// One telephone, calling.
 pub struct Phone {
     endpoint: Endpoint,
@@ -66,6 +74,7 @@ pub struct Phone {
     session: SessionKey,
     local: LocalMedia,
     remote_rtp: Option<SocketAddr>,
+    pub network: Network,
     pub mouth: Mouth,
     pub listener: Listener,
     pub rtp_sent: u64,
@@ -80,6 +89,7 @@ impl Phone {
         target: &Target,
         line: &Line,
         mouth: Mouth,
+        network: Network,
         random: &mut StdRng,
     ) -> Result<Phone, String> {
         let source = line.source.unwrap_or(unspecified(target.address));
@@ -126,6 +136,7 @@ impl Phone {
             session,
             local: media,
             remote_rtp: None,
+            network,
             mouth,
             listener: Listener::new(),
             rtp_sent: 0,
@@ -150,11 +161,16 @@ impl Phone {
         for _ in 0..BATCH {
             match self.rtp.recv_from(buffer) {
                 Ok((length, _)) => {
-                    self.listener.handle_packet(scene_now, buffer.get(..length).unwrap_or_default());
+                    let packet = buffer.get(..length).unwrap_or_default();
+                    match &mut self.network.from_server {
+                        None => self.listener.handle_packet(scene_now, packet),
+                        Some(path) => path.handle_packet(scene_now, packet.to_owned()),
+                    }
                 }
                 Err(_) => break,
             }
         }
+        self.deliver(scene_now);
         while self.rtcp.recv_from(buffer).is_ok() {
             self.rtcp_received = self.rtcp_received.saturating_add(1);
         }
@@ -166,12 +182,12 @@ impl Phone {
     pub fn tick(&mut self, now: Instant, scene_now: Duration) {
         self.mouth.tick();
         while let Some(packet) = self.mouth.poll_packet() {
-            if let Some(remote) = self.remote_rtp {
-                // Lost like any datagram if the socket is full or nobody listens.
-                let _ = self.rtp.send_to(&packet, remote);
-                self.rtp_sent = self.rtp_sent.saturating_add(1);
+            match &mut self.network.to_server {
+                None => self.send_rtp(&packet),
+                Some(path) => path.handle_packet(scene_now, packet),
             }
         }
+        self.deliver(scene_now);
         while let Some(info) = self.mouth.poll_info() {
             let content_type = info.content_type.to_owned();
             self.command(now, Command::Info { session: self.session, content_type, body: info.body });
@@ -181,6 +197,12 @@ impl Phone {
             self.endpoint.handle_timeout(now);
         }
         self.transmit();
+    }
+
+    /// When the network has something to deliver, by the scene's clock.
+    pub fn delivers_at(&self) -> Option<Duration> {
+        let paths = [&self.network.to_server, &self.network.from_server];
+        paths.into_iter().flatten().filter_map(ImpairedPath::poll_timeout).min()
     }
 
     pub fn hang_up(&mut self, now: Instant) {
@@ -212,6 +234,24 @@ impl Phone {
     /// Whether nothing is left to be sent again: the goodbye was answered.
     pub fn is_quiet(&self) -> bool {
         self.endpoint.counts().sessions == 0
+    }
+
+    /// Lets through what has come to the end of its impaired way.
+    fn deliver(&mut self, scene_now: Duration) {
+        while let Some(packet) = self.network.to_server.as_mut().and_then(|path| path.poll_packet(scene_now)) {
+            self.send_rtp(&packet);
+        }
+        while let Some(packet) = self.network.from_server.as_mut().and_then(|path| path.poll_packet(scene_now)) {
+            self.listener.handle_packet(scene_now, &packet);
+        }
+    }
+
+    fn send_rtp(&mut self, packet: &[u8]) {
+        if let Some(remote) = self.remote_rtp {
+            // Lost like any datagram if the socket is full or nobody listens.
+            let _ = self.rtp.send_to(packet, remote);
+            self.rtp_sent = self.rtp_sent.saturating_add(1);
+        }
     }
 
     fn command(&mut self, now: Instant, command: Command) {
@@ -390,12 +430,4 @@ pub fn receive_buffer() -> Vec<u8> {
 /// A source of numbers that nobody can guess, for tags and Call-IDs.
 pub fn system_random() -> Result<StdRng, String> {
     StdRng::try_from_rng(&mut rand::rngs::SysRng).map_err(|error| format!("no random numbers from the system: {error}"))
-}
-
-/// The losses of one caller's line: the same ones at each run.
-pub fn losses_of(caller: usize) -> StdRng {
-    let mut seeded = StdRng::seed_from_u64(u64::try_from(caller).unwrap_or(0));
-    // The first number of neighbouring seeds is well mixed already; one is thrown away out of caution.
-    let _: u64 = seeded.random();
-    seeded
 }

@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::Serialize;
 
+use super::impairment::PathCounts;
+
 /// A stall that is worth a line: longer than a jitter buffer bridges without being heard.
 const STALL_TOLD_MS: u64 = 60;
 
@@ -76,8 +78,19 @@ pub struct CallerReport {
     /// The longest time between two packets.
     pub largest_gap_ms: u64,
     pub rtcp_received: u64,
+    /// What the network did to his packets, where it was told to.
+    pub impaired: Option<ImpairmentReport>,
     /// The file with what he heard.
     pub recording: Option<String>,
+}
+
+/// A network that was made bad.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ImpairmentReport {
+    /// As `--impair` takes it: the same again.
+    pub by: String,
+    pub to_server: Option<PathCounts>,
+    pub from_server: Option<PathCounts>,
 }
 
 impl fmt::Display for FixtureReport {
@@ -93,6 +106,13 @@ impl fmt::Display for FixtureReport {
             match &caller.recording {
                 Some(recording) => writeln!(f, ", heard: {recording}")?,
                 None => writeln!(f)?,
+            }
+            if let Some(impaired) = &caller.impaired {
+                writeln!(f, "          {}: impaired by {}", caller.name, impaired.by)?;
+                let ways = [("to the server", impaired.to_server), ("from the server", impaired.from_server)];
+                for (way, counts) in ways.into_iter().filter_map(|(way, counts)| Some((way, counts?))) {
+                    writeln!(f, "          {}: {way}, {counts}", caller.name)?;
+                }
             }
         }
         if self.largest_stall_ms >= STALL_TOLD_MS {

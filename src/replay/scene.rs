@@ -15,11 +15,12 @@ use super::caller::{Deed, Script};
 use super::ear_threads::EarThreads;
 use super::ears::{self, Ears, Hearing, SoundLibrary};
 use super::fixture::{Action, Fixture};
+use super::impairment::{ImpairedPath, Impairment, Way};
 use super::listener::HeardFrame;
 use super::marks::Marks;
 use super::mouth::{Mouth, Voice};
-use super::phone::{Phone, PhoneEvent, losses_of, receive_buffer, system_random};
-use super::report::{CallerReport, FailureReport, FixtureReport, TimelineEntry};
+use super::phone::{Network, Phone, PhoneEvent, receive_buffer, system_random};
+use super::report::{CallerReport, FailureReport, FixtureReport, ImpairmentReport, TimelineEntry};
 use super::sound::{Sound, Speech};
 use super::target::Target;
 use super::timeline::{Entry, Kind, Timeline};
@@ -62,6 +63,8 @@ struct Scene<'a> {
     /// The latest that a tick came: how long this thread was kept from its work.
     stall: Duration,
     remembers: bool,
+    /// In place of what the fixture says.
+    impairment: Option<Impairment>,
     random: StdRng,
     buffer: Vec<u8>,
 }
@@ -121,6 +124,7 @@ impl<'a> Scene<'a> {
             began: Instant::now(),
             stall: Duration::ZERO,
             remembers: options.recordings.is_some() || fixture.callers.len() <= CALLERS_REMEMBERED,
+            impairment: options.impairment,
             random: system_random()?,
             buffer: receive_buffer(),
         })
@@ -184,8 +188,10 @@ impl<'a> Scene<'a> {
         self.take_reports();
     }
 
-    /// Sleeps until something comes, or the next tick.
-    fn wait(&mut self, until: Instant) {
+    /// Sleeps until something comes, on a socket or out of an impaired network, or the next tick.
+    fn wait(&mut self, tick: Instant) {
+        let phones = self.players.iter().filter_map(|player| player.phone.as_ref());
+        let until = phones.filter_map(Phone::delivers_at).min().map_or(tick, |at| tick.min(self.began + at));
         let left = until.saturating_duration_since(Instant::now());
         if left.is_zero() {
             return;
@@ -320,8 +326,10 @@ impl<'a> Scene<'a> {
         let Some(player) = self.players.get_mut(index) else { return };
         let caller = player.script.caller().clone();
         let said = voice(&caller.voice, self.fixture);
-        let mouth = Mouth::new(&mut self.random, said, caller.line.loss_percent, losses_of(index));
-        match Phone::call(at, self.target, &caller.line, mouth, &mut self.random) {
+        let mouth = Mouth::new(&mut self.random, said);
+        let path = |way| self.impairment.or(caller.line.impair)?.path(index, way);
+        let network = Network { to_server: path(Way::ToServer), from_server: path(Way::FromServer) };
+        match Phone::call(at, self.target, &caller.line, mouth, network, &mut self.random) {
             Ok(phone) => player.phone = Some(phone),
             Err(error) => player.script.handle_trouble(now, error),
         }
@@ -417,11 +425,21 @@ impl<'a> Scene<'a> {
         hearings.iter().map(span).collect()
     }
 
+    fn impairment_report(&self, player: &Player) -> Option<ImpairmentReport> {
+        let impairment = self.impairment.or(player.script.caller().line.impair)?;
+        let network = &player.phone.as_ref()?.network;
+        Some(ImpairmentReport {
+            by: impairment.to_string(),
+            to_server: network.to_server.as_ref().map(ImpairedPath::counts),
+            from_server: network.from_server.as_ref().map(ImpairedPath::counts),
+        })
+    }
+
     fn caller_report(&self, player: &Player, recordings: Option<&Path>) -> CallerReport {
         let measures = player.phone.as_ref().map(|phone| phone.listener.measures()).unwrap_or_default();
         let name = player.script.caller().name.clone();
         let recording = recordings.and_then(|folder| {
-            let samples: Vec<i16> = player.heard.iter().flat_map(|(_, frame)| frame).copied().collect();
+            let samples: Vec<i16> = player.heard.iter().flat_map(|frame| frame.samples).collect();
             let path = folder.join(format!("{}-{}.wav", self.fixture.name, file_name(&name)));
             wav::write_8khz(&path, &samples).ok().map(|()| path.display().to_string())
         });
@@ -437,6 +455,7 @@ impl<'a> Scene<'a> {
             packets_strange: measures.strange,
             largest_gap_ms: u64::try_from(measures.largest_gap.as_millis()).unwrap_or(u64::MAX),
             rtcp_received: player.phone.as_ref().map_or(0, |phone| phone.rtcp_received),
+            impaired: self.impairment_report(player),
             recording,
             name,
         }

@@ -8,6 +8,9 @@ use zeroize::Zeroize;
 /// The environment variables that hold values begin with this: `ANTEROOM_VAR_PIN` is `${pin}`.
 pub const ENVIRONMENT_PREFIX: &str = "ANTEROOM_VAR_";
 
+/// The shortest value that can be a secret: a PIN has four digits at least. What is shorter would be found in any number.
+const HIDDEN_MIN: usize = 4;
+
 /// The values by name. `Debug` shows the names only.
 #[derive(Clone, Default)]
 pub struct Variables {
@@ -72,6 +75,21 @@ impl Variables {
         }
         expanded.push_str(rest);
         Ok(expanded)
+    }
+
+    /// A message with the names of the values in their place: a secret that stands where none belongs (`hears = "${pin}"`)
+    /// is not told with the mistake.
+    pub fn hide(&self, message: &str) -> String {
+        let mut values: Vec<_> = self.values.iter().filter(|(_, value)| value.len() >= HIDDEN_MIN).collect();
+        values.sort_by_key(|(_, value)| std::cmp::Reverse(value.len()));
+        let mut hidden = message.to_owned();
+        for (name, value) in values {
+            hidden = hidden.replace(value.as_str(), &format!("${{{name}}}"));
+            if let Some(other) = with_another_last_digit(value) {
+                hidden = hidden.replace(&other, &format!("${{{name}:other}}"));
+            }
+        }
+        hidden
     }
 
     fn resolve(&self, reference: &str) -> Result<String, VariableError> {

@@ -15,6 +15,10 @@ pub const HINT: f32 = 0.5;
 /// How alike they must remain. Short stretches vary more, and something else may be mixed in.
 const STILL_THE_SAME: f32 = 0.5;
 
+/// So much of the sound's energy (or, where it pauses, of the time) must have come for a likeness to mean something:
+/// the rest may have been lost on the way.
+const KNOWN_MIN: f32 = 0.4;
+
 /// Stretch over which likeness is measured while a sound goes on: 80 ms.
 const STRETCH: usize = 4 * LOW_FRAME;
 
@@ -29,6 +33,8 @@ const SLIP_STRETCH: usize = 8 * LOW_FRAME;
 #[derive(Debug, Default)]
 pub struct LowHistory {
     samples: Vec<f32>,
+    /// For each sample whether it was lost on the way.
+    missing: Vec<bool>,
     begin: i64,
 }
 
@@ -36,11 +42,13 @@ impl LowHistory {
     /// Samples that are kept at least: 4 s, so that the beginning of a piece of music can be traced back.
     const KEPT: usize = 8_192;
 
-    pub fn push(&mut self, frame: &[f32]) {
+    pub fn push(&mut self, frame: &[f32], missing: bool) {
         self.samples.extend_from_slice(frame);
+        self.missing.resize(self.samples.len(), missing);
         if self.samples.len() >= 2 * Self::KEPT {
             let surplus = self.samples.len().saturating_sub(Self::KEPT);
             self.samples.drain(..surplus);
+            self.missing.drain(..surplus);
             self.begin = self.begin.saturating_add(i64::try_from(surplus).unwrap_or(0));
         }
     }
@@ -55,6 +63,14 @@ impl LowHistory {
         let from = usize::try_from(from.checked_sub(self.begin)?).ok()?;
         self.samples.get(from..from.checked_add(len)?)
     }
+
+    /// The same stretch, `None` for what was lost on the way.
+    fn known(&self, from: i64, len: usize) -> Option<impl Iterator<Item = Option<f32>> + '_> {
+        let line = self.get(from, len)?;
+        let from = usize::try_from(from.checked_sub(self.begin)?).ok()?;
+        let missing = self.missing.get(from..from.checked_add(len)?)?;
+        Some(line.iter().zip(missing).map(|(x, missing)| (!missing).then_some(*x)))
+    }
 }
 
 /// Likeness over one stretch, and whether there was anything to compare.
@@ -64,6 +80,8 @@ struct Likeness {
     correlation: f32,
     line_is_quiet: bool,
     sound_is_quiet: bool,
+    /// Too much was lost on the way to say.
+    unknown: bool,
 }
 
 /// A sound at a place of the line.
@@ -93,7 +111,9 @@ impl Alignment {
                 let origin = near.saturating_add(shift).saturating_sub(from_sound);
                 let alignment = Alignment { reference: reference.clone(), origin, phase };
                 let Some(found) = alignment.likeness(history, near.saturating_add(shift), len) else { continue };
-                if found.correlation >= RECOGNIZED && best.as_ref().is_none_or(|(_, least)| found.correlation > *least)
+                if !found.unknown
+                    && found.correlation >= RECOGNIZED
+                    && best.as_ref().is_none_or(|(_, least)| found.correlation > *least)
                 {
                     best = Some((alignment, found.correlation));
                 }
@@ -112,21 +132,30 @@ impl Alignment {
     }
 
     fn likeness(&self, history: &LowHistory, from: i64, len: usize) -> Option<Likeness> {
-        let line = history.get(from, len)?;
-        let (mut product, mut line_energy, mut sound_energy) = (0f32, 0f32, 0f32);
+        let line = history.known(from, len)?;
+        let (mut product, mut line_energy, mut sound_energy, mut lost_energy) = (0f32, 0f32, 0f32, 0f32);
+        let mut known = 0u16;
         let mut place = from.checked_sub(self.origin)?;
         for x in line {
             let r = self.reference.at(place, self.phase);
-            product += x * r;
-            line_energy += x * x;
-            sound_energy += r * r;
+            match x {
+                Some(x) => {
+                    product += x * r;
+                    line_energy += x * x;
+                    sound_energy += r * r;
+                    known = known.saturating_add(1);
+                }
+                None => lost_energy += r * r,
+            }
             place = place.saturating_add(1);
         }
-        let quiet = QUIET * QUIET * len as f32;
+        let known = f32::from(known);
+        let quiet = QUIET * QUIET * known;
         Some(Likeness {
             correlation: product / (line_energy * sound_energy).sqrt().max(1.0),
             line_is_quiet: line_energy < quiet,
             sound_is_quiet: sound_energy < quiet,
+            unknown: known < KNOWN_MIN * len as f32 || sound_energy < KNOWN_MIN * (sound_energy + lost_energy),
         })
     }
 
@@ -140,7 +169,8 @@ impl Alignment {
             let origin = self.origin.saturating_add(frames.saturating_mul(frame));
             let slipped = Alignment { origin, ..self.clone() };
             let found = slipped.likeness(history, from, SLIP_STRETCH)?;
-            (!found.line_is_quiet && found.correlation >= RECOGNIZED).then_some((slipped, found.correlation))
+            (!found.unknown && !found.line_is_quiet && found.correlation >= RECOGNIZED)
+                .then_some((slipped, found.correlation))
         });
         candidates.max_by(|(_, left), (_, right)| left.total_cmp(right)).map(|(slipped, _)| slipped)
     }
@@ -218,6 +248,9 @@ impl Track {
             }
             self.compared = next;
             let Some(found) = self.alignment.likeness(history, next.saturating_sub(stretch), STRETCH) else { continue };
+            if found.unknown {
+                continue;
+            }
             let both_pause = found.line_is_quiet && found.sound_is_quiet;
             if both_pause || (!found.line_is_quiet && found.correlation >= STILL_THE_SAME) {
                 self.last_alike = next;

@@ -32,6 +32,7 @@ use self::alignment::LowHistory;
 use self::lowband::{DECIMATION, LOW_FRAME, LowPass};
 use self::recognizer::{Found, Recognizer};
 use self::tone::{ToneChange, ToneEar, ToneWindow};
+use super::listener::HeardFrame;
 use super::sound::Sound;
 use crate::words::media::{FRAME, FRAME_SAMPLES};
 
@@ -142,20 +143,22 @@ impl Ears {
         })
     }
 
-    /// The next frame, and when it was heard.
-    pub fn hear(&mut self, at: Duration, frame: &[i16; FRAME_SAMPLES]) {
+    /// The next frame. One that was lost on the way tells nothing: what was being heard goes on. (A tone stands it: its
+    /// window is longer than a frame.)
+    pub fn hear(&mut self, frame: &HeardFrame) {
+        let HeardFrame { at, samples, missing } = frame;
         if self.times.len() >= TIMES_KEPT {
             self.times.pop_front();
         }
-        self.times.push_back(at);
+        self.times.push_back(*at);
         self.frames = self.frames.saturating_add(1);
-        if self.hears_level {
-            self.hear_level(frame);
+        if self.hears_level && !missing {
+            self.hear_level(samples);
         }
-        self.hear_tones(frame);
+        self.hear_tones(samples);
         self.low.clear();
-        self.low_pass.filter(frame, DECIMATION, &mut self.low);
-        self.history.push(&self.low);
+        self.low_pass.filter(samples, DECIMATION, &mut self.low);
+        self.history.push(&self.low, *missing);
         let mut found = std::mem::take(&mut self.found);
         self.recognizer.listen(&self.history, &mut found);
         for each in found.drain(..) {
@@ -269,16 +272,12 @@ impl Ears {
 }
 
 /// What was heard in a recording, from all that the library knows and these tones besides: for the report of a failure.
-pub fn listen_again(
-    library: &Arc<SoundLibrary>,
-    tones: &[Sound],
-    frames: &[(Duration, [i16; FRAME_SAMPLES])],
-) -> Vec<Hearing> {
+pub fn listen_again(library: &Arc<SoundLibrary>, tones: &[Sound], frames: &[HeardFrame]) -> Vec<Hearing> {
     let everything: Vec<Sound> = library.sounds().chain(tones).chain(&[Sound::Silence]).cloned().collect();
     let Ok(mut ears) = Ears::new(library, &everything) else { return Vec::new() };
     let mut hearings: Vec<Hearing> = Vec::new();
-    for (at, frame) in frames {
-        ears.hear(*at, frame);
+    for frame in frames {
+        ears.hear(frame);
         while let Some(change) = ears.poll_change() {
             record(&mut hearings, change);
         }

@@ -20,7 +20,7 @@ fn heard(library: &Arc<SoundLibrary>, sounds: &[Sound], line: &[i16]) -> Vec<Hea
         for (to, from) in frame.iter_mut().zip(chunk) {
             *to = g711::decode(Codec::Pcmu, g711::encode(Codec::Pcmu, *from));
         }
-        ears.hear(FRAME * index as u32, &frame);
+        ears.hear(&HeardFrame { at: FRAME * index as u32, samples: frame, missing: false });
         while let Some(change) = ears.poll_change() {
             record(&mut hearings, change);
         }

@@ -20,6 +20,7 @@ fn played(text: &str) -> report::FixtureReport {
         variables: variables.clone(),
         sounds: synthetic(),
         recordings: None,
+        impairment: None,
     };
     let report = play(&[file.resolve(&variables).unwrap()], &options).unwrap();
     assert!(!report.to_string().contains("80909") && !serde_json::to_string(&report).unwrap().contains("80909"));
@@ -212,6 +213,7 @@ fn the_fixtures_are_all_checked_before_the_first_is_played() {
         variables: Variables::default(),
         sounds: synthetic(),
         recordings: None,
+        impairment: None,
     };
     let error = run(&[PathBuf::from("no-such-fixture.toml")], &options).unwrap_err().to_string();
     assert!(error.starts_with("no-such-fixture.toml: "), "{error}");
