@@ -1,14 +1,13 @@
-//! The torture messages of RFC 4475 and RFC 5118 through the parser, as datagrams and as a stream, and what is left of the
-//! parser when messages are mutated.
+//! The torture messages of RFC 4475 and RFC 5118 through the parser, as datagrams and as a stream. (`tests/fuzzing` has
+//! them mutated.)
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use anteroom::wire::sdp::SessionDescription;
 use anteroom::wire::sip::framing::{Frame, Framing, FramingError};
-use anteroom::wire::sip::{Fault, HeaderName, Message, Method, NameAddr, ParseError, Request, Response, Uri, Via};
+use anteroom::wire::sip::{HeaderName, Message, Method, NameAddr, ParseError, Request, Response, Uri, Via};
 use bytes::Bytes;
-use proptest::prelude::*;
 
 /// Name without `.dat`, content, and the index's regular expression.
 struct Torture {
@@ -291,147 +290,5 @@ fn streams_are_cut_where_datagrams_end_or_not_at_all() {
         }
         let first = stream(&bytes).0.into_iter().next().unwrap_or_else(|| panic!("{name}: nothing in the stream"));
         assert!(Message::parse(&first).unwrap() == parsed, "{name}: the stream gives another message");
-    }
-}
-
-/// What one mutation does to a message: octets changed, cut, repeated, or taken from another message.
-#[derive(Debug, Clone)]
-enum Mutation {
-    Set(usize, u8),
-    Remove(usize, usize),
-    Repeat(usize, usize),
-    Insert(usize, Vec<u8>),
-}
-
-fn mutation() -> impl Strategy<Value = Mutation> {
-    // The octets that mean something to the parser come often.
-    let octet = prop_oneof![any::<u8>(), prop::sample::select(b"\r\n \t:;,<>\"\\@[]?=/%0\0\xff".to_vec())];
-    let snippet = prop::sample::select(
-        ["\r\n", "\r\n ", "Content-Length: 7\r\n", "\"", "<", "::", ";;", "SIP/2.0", "%00", "[::1]", "v: x\r\n"]
-            .to_vec(),
-    );
-    prop_oneof![
-        (any::<usize>(), octet).prop_map(|(at, octet)| Mutation::Set(at, octet)),
-        (any::<usize>(), 1..40_usize).prop_map(|(at, length)| Mutation::Remove(at, length)),
-        (any::<usize>(), 1..40_usize).prop_map(|(at, length)| Mutation::Repeat(at, length)),
-        (any::<usize>(), snippet).prop_map(|(at, text)| Mutation::Insert(at, text.as_bytes().to_vec())),
-    ]
-}
-
-fn mutated(bytes: &Bytes, mutations: &[Mutation]) -> Bytes {
-    let mut bytes = bytes.to_vec();
-    for mutation in mutations {
-        let length = bytes.len().max(1);
-        match mutation {
-            Mutation::Set(at, octet) => {
-                if let Some(place) = bytes.get_mut(at % length) {
-                    *place = *octet;
-                }
-            }
-            Mutation::Remove(at, count) => {
-                let from = (at % length).min(bytes.len());
-                bytes.drain(from..(from + count).min(bytes.len()));
-            }
-            Mutation::Repeat(at, count) => {
-                let from = (at % length).min(bytes.len());
-                let piece = bytes[from..(from + count).min(bytes.len())].to_vec();
-                bytes.splice(from..from, piece);
-            }
-            Mutation::Insert(at, text) => {
-                let from = (at % length).min(bytes.len());
-                bytes.splice(from..from, text.iter().copied());
-            }
-        }
-    }
-    bytes.into()
-}
-
-/// Everything that may be asked of a message that the parser took.
-fn look_at_all(message: &Message) {
-    let headers = message.headers();
-    headers.top_via().expect("checked by the parser");
-    headers.from().expect("checked by the parser");
-    headers.to().expect("checked by the parser");
-    headers.call_id().expect("checked by the parser");
-    headers.cseq().expect("checked by the parser");
-    headers.max_forwards().expect("checked by the parser");
-    let _ = (headers.content_type(), headers.session_expires(), headers.min_se());
-    let _ = (headers.contact(), headers.record_routes());
-    let _ = format!("{message:?}");
-    let body = match message {
-        Message::Request(request) => &request.body,
-        Message::Response(response) => &response.body,
-    };
-    if let Ok(description) = SessionDescription::parse(body) {
-        for section in &description.sections {
-            let _ = (section.rtp_address(), section.rtcp_address());
-        }
-        SessionDescription::parse(&description.write()).expect("what is written can be read");
-    }
-}
-
-/// `PROPTEST_CASES` makes this more.
-fn cases() -> ProptestConfig {
-    ProptestConfig { failure_persistence: None, ..ProptestConfig::default() }
-}
-
-proptest! {
-    #![proptest_config(cases())]
-
-    #[test]
-    fn mutated_messages_never_panic_and_read_as_they_are_written(
-        which in 0..64_usize,
-        mutations in prop::collection::vec(mutation(), 1..12),
-    ) {
-        thread_local!(static ALL: Vec<Torture> = torture());
-        ALL.with(|all| {
-            let bytes = mutated(&all[which].bytes, &mutations);
-            match Message::parse(&bytes) {
-                Ok(message) => {
-                    look_at_all(&message);
-                    let written = message.write();
-                    let again = Message::parse(&written).expect("what is written can be read");
-                    prop_assert_eq!(again.write(), written);
-                }
-                Err(ParseError { fault, answer: Some(answer) }) => {
-                    prop_assert!(fault != Fault::NotSip && answer.request.method != Method::Ack);
-                    Response::answering(&answer.request.headers, answer.status, Some("t")).write();
-                }
-                Err(_) => {}
-            }
-            Ok(())
-        })?;
-    }
-
-    #[test]
-    fn mutated_streams_never_panic_and_agree_with_the_parser(
-        which in 0..64_usize,
-        mutations in prop::collection::vec(mutation(), 0..6),
-    ) {
-        thread_local!(static ALL: Vec<Torture> = torture());
-        ALL.with(|all| {
-            for bytes in stream(&mutated(&all[which].bytes, &mutations)).0 {
-                // What the stream cuts out ends, for the parser, exactly where it was cut.
-                if let Ok(message) = Message::parse(&bytes) {
-                    let body = match &message {
-                        Message::Request(request) => &request.body,
-                        Message::Response(response) => &response.body,
-                    };
-                    prop_assert!(bytes.ends_with(body));
-                    let head = &bytes[..bytes.len() - body.len()];
-                    prop_assert!(head.ends_with(b"\r\n\r\n"));
-                }
-            }
-            Ok(())
-        })?;
-    }
-
-    #[test]
-    fn garbage_never_panics(bytes in prop::collection::vec(any::<u8>(), 0..600)) {
-        let bytes = Bytes::from(bytes);
-        prop_assert!(Message::parse(&bytes).is_err());
-        let _ = stream(&bytes);
-        let _ = SessionDescription::parse(&bytes);
-        let _ = (Uri::parse(&bytes), Via::parse(&bytes), NameAddr::parse(&bytes));
     }
 }

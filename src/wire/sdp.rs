@@ -142,7 +142,7 @@ impl SessionDescription {
     /// a section has a line of its own only where it differs.
     pub fn write(&self) -> Bytes {
         let in_use = self.sections.iter().filter(|section| section.port != 0);
-        let address = in_use.filter_map(|section| section.address).next().or_else(|| self.origin.address.parse().ok());
+        let address = in_use.filter_map(|section| section.address).next().or_else(|| unicast(&self.origin.address));
         let origin_type = match self.origin.address.parse() {
             Ok(IpAddr::V6(_)) => AddrType::Ip6,
             _ => AddrType::Ip4,

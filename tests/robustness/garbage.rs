@@ -3,59 +3,16 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rand::rngs::StdRng;
-use rand::{Rng, RngExt, SeedableRng};
+use rand::{RngExt, SeedableRng};
 
 use super::caller::{Caller, SOON};
+use super::mutation::{mutated, noise};
 use super::raw::*;
 use super::support::Server;
 use super::torture;
 
 /// Datagrams between two questions whether the server lives, which also let it catch up.
 const BATCH: usize = 125;
-
-/// A datagram that was something once: bytes changed, cut out, doubled, or parts of two put together.
-fn mutated(random: &mut StdRng, originals: &[Vec<u8>]) -> Vec<u8> {
-    let pick = |random: &mut StdRng| originals[random.random_range(0..originals.len())].clone();
-    let mut bytes = pick(random);
-    for _ in 0..random.random_range(1..8) {
-        if bytes.is_empty() {
-            break;
-        }
-        let at = random.random_range(0..bytes.len());
-        match random.random_range(0..7) {
-            0 => bytes[at] = random.random(),
-            1 => bytes[at] ^= 1 << random.random_range(0..8),
-            2 => bytes.truncate(at),
-            3 => {
-                let end = random.random_range(at..bytes.len().min(at + 40));
-                bytes.drain(at..=end);
-            }
-            4 => {
-                let end = random.random_range(at..bytes.len().min(at + 200));
-                let again = bytes[at..=end].to_vec();
-                bytes.splice(at..at, again);
-            }
-            5 => {
-                let other = pick(random);
-                let from = random.random_range(0..=other.len());
-                bytes.truncate(at);
-                bytes.extend_from_slice(&other[from..]);
-            }
-            _ => {
-                const ODD: [&[u8]; 8] =
-                    [b"\0", b"\r\n", b"\r\n\r\n", b"-1", b"99999999999999999999", b"<", b"\"", b"\xff"];
-                bytes.splice(at..at, ODD[random.random_range(0..ODD.len())].iter().copied());
-            }
-        }
-    }
-    bytes
-}
-
-fn noise(random: &mut StdRng, most: usize) -> Vec<u8> {
-    let mut bytes = vec![0; random.random_range(0..most)];
-    random.fill_bytes(&mut bytes);
-    bytes
-}
 
 /// What a peer of this call could send on its RTP or RTCP port, for mutation.
 fn media_originals(caller: &Caller) -> Vec<Vec<u8>> {
@@ -94,6 +51,10 @@ fn storm(name: &str, network: &str, count: usize, seed: u64, grows_at_most_kib: 
     let rtp = caller.server_rtp();
     let rtcp = std::net::SocketAddr::new(rtp.ip(), rtp.port() + 1);
     let mut random = StdRng::seed_from_u64(seed);
+    let changed = |random: &mut StdRng, originals: &[Vec<u8>]| {
+        let (original, other) = (random.random_range(0..originals.len()), random.random_range(0..originals.len()));
+        mutated(random, &originals[original], &originals[other])
+    };
     let mut sip = torture::messages();
     sip.push(invite(friend.address, server.sip, "garbage", friend.address).into_bytes());
     sip.push(options(friend.address, server.sip, "garbage").into_bytes());
@@ -110,7 +71,7 @@ fn storm(name: &str, network: &str, count: usize, seed: u64, grows_at_most_kib: 
         let is_noise = number % 5 == 0;
         match number % 4 {
             2 | 3 => {
-                let datagram = if is_noise { noise(&mut random, 2_000) } else { mutated(&mut random, &media) };
+                let datagram = if is_noise { noise(&mut random, 2_000) } else { changed(&mut random, &media) };
                 stranger.send_to(&datagram, if number % 4 == 2 { rtp } else { rtcp });
                 // The same from the peer that the leg listens to. (Not as his keys: those would count, and rightly.)
                 if number % 40 == 2 && datagram.get(1).is_none_or(|octet| octet & 0x7F != event_type) {
@@ -118,7 +79,7 @@ fn storm(name: &str, network: &str, count: usize, seed: u64, grows_at_most_kib: 
                 }
             }
             _ if is_noise => source.send(noise(&mut random, 1_500)),
-            _ => source.send(mutated(&mut random, &sip)),
+            _ => source.send(changed(&mut random, &sip)),
         }
         if number % BATCH == BATCH - 1 {
             assert!(patience.ping(5), "no life after {number} datagrams");

@@ -14,6 +14,8 @@
 
 #[path = "../support/caller.rs"]
 mod caller;
+#[path = "../support/mutation.rs"]
+mod mutation;
 #[path = "../support/mod.rs"]
 mod support;
 

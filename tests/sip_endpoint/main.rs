@@ -8,11 +8,9 @@
 //! | `in_dialog` | re-INVITE, UPDATE, INFO, OPTIONS, BYE, glare, session timers |
 //! | `calling` | the endpoint as the one who calls |
 //! | `torture` | the messages of RFC 4475 and RFC 5118 |
-//! | `fuzz` | mutated messages, within bounds |
 //! | `network` | two endpoints and thousands of calls over a network that loses, doubles and reorders |
 
 mod calling;
-mod fuzz;
 mod in_dialog;
 mod network;
 mod peer;
