@@ -7,13 +7,12 @@ use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 use std::time::Duration;
 
 use anteroom::config::{StoreConfig, StoreUrl};
-use anteroom::credentials::backend::{Backend, Enabling, NewPin, NewUser, RightPin};
 use anteroom::credentials::budget::{Budget, Charge};
-use anteroom::credentials::memory::MemoryBackend;
-use anteroom::credentials::sqlite::SqliteBackend;
+use anteroom::credentials::database::sqlite;
+use anteroom::credentials::rows::{Change, Enabling, NewPin, NewUser, RightPin, Rows};
 use anteroom::credentials::{
-    Actor, AuditEntry, ClearBudgets, Clock, Enabled, Identity, OpenError, Origin, Page, Store, StoreError, Timestamp,
-    User, UserChange,
+    Actor, AuditEntry, AuditLine, AuditPage, ClearBudgets, Clock, Enabled, Identity, OpenError, Origin, Page, Store,
+    StoreError, Timestamp, User, UserChange, UserDetails,
 };
 use anteroom::words::answer::{Conference, ConferenceAnswer, LobbyPolicy, PinAnswer};
 use anteroom::words::ids::{ConferenceId, ConferenceKey};
@@ -69,20 +68,20 @@ impl Drop for Folder {
     }
 }
 
-/// Tells the same story to a store on each backend.
+/// Tells the same story to a store on each rows.
 async fn on_each_store<F: Future<Output = ()>>(story: impl Fn(Store, TestClock) -> F) {
     let clock = TestClock::new();
-    story(Store::in_memory(clock.clock()).unwrap(), clock).await;
+    story(Store::in_memory(clock.clock()).await.unwrap(), clock).await;
 
     let (folder, clock) = (Folder::new(), TestClock::new());
     story(folder.store(&clock).await, clock).await;
 }
 
-/// The same for what only the backend itself can be asked.
-async fn on_each_backend<F: Future<Output = ()>>(story: impl Fn(Box<dyn Backend>) -> F) {
-    story(Box::new(MemoryBackend::new())).await;
+/// The same for what only the rows themselves can be asked.
+async fn on_all_rows<F: Future<Output = ()>>(story: impl Fn(Rows) -> F) {
+    story(Rows::new(sqlite::in_memory().await.unwrap())).await;
     let folder = Folder::new();
-    story(Box::new(SqliteBackend::open(&folder.0.join("anteroom.db")).await.unwrap())).await;
+    story(Rows::new(sqlite::open(&folder.0.join("anteroom.db")).await.unwrap())).await;
 }
 
 fn admin() -> Actor {
@@ -94,7 +93,7 @@ fn identity(text: &str) -> Identity {
 }
 
 async fn enable(store: &Store, name: &str) -> (User, Secret) {
-    match store.enable_user(&admin(), &identity(name), "").await.unwrap() {
+    match store.enable_user(&admin(), &identity(name), &UserDetails::default(), None).await.unwrap() {
         Enabled::New { user, pin } => (user, pin),
         Enabled::Already { user } => panic!("{} was enabled before", user.identity),
     }
@@ -142,14 +141,16 @@ async fn a_user_comes_goes_and_comes_back() {
         assert_eq!(try_pin(&store, conference.key, &not(&pin), "+1").await, PinAnswer::Wrong);
 
         // Twice changes nothing, and is no line in the audit.
-        let again = store.enable_user(&admin(), &user.identity, "Another Name").await.unwrap();
+        let other = UserDetails { name: "Another Name".to_owned(), email: None };
+        let again = store.enable_user(&admin(), &user.identity, &other, None).await.unwrap();
         assert!(matches!(again, Enabled::Already { user: same } if same == user));
-        assert_eq!(store.audit(10).await.unwrap().len(), 1);
+        assert_eq!(store.audit(&AuditPage::newest(10)).await.unwrap().len(), 1);
 
         let change = UserChange {
             name: Some("Anna Ångström".to_owned()),
             allow_anonymous_start: Some(true),
             lobby_policy: Some(LobbyPolicy::WaitForAdmission),
+            ..UserChange::default()
         };
         let changed = store.change_user(&admin(), &user.identity, &change).await.unwrap();
         assert_eq!(changed.name, "Anna Ångström");
@@ -157,7 +158,7 @@ async fn a_user_comes_goes_and_comes_back() {
         assert!(conference.allow_anonymous_start && conference.lobby_policy == LobbyPolicy::WaitForAdmission);
 
         clock.advance(HOUR);
-        let disabled = store.disable_user(&admin(), &user.identity).await.unwrap();
+        let disabled = store.disable_user(&admin(), &user.identity, None).await.unwrap();
         assert!(!disabled.enabled && disabled.conference_id.is_none() && disabled.pin_set_at.is_none());
         assert_eq!(find(&store, first_id).await, None, "refused at once");
         assert_eq!(
@@ -166,15 +167,15 @@ async fn a_user_comes_goes_and_comes_back() {
             "whoever is still on the line too"
         );
         assert_eq!(
-            store.reset_pin(&admin(), &user.identity).await.unwrap_err(),
+            store.reset_pin(&admin(), &user.identity, None).await.unwrap_err(),
             StoreError::NotEnabled(user.identity.clone())
         );
         assert_eq!(
-            store.reset_conference_id(&admin(), &user.identity).await.unwrap_err(),
+            store.reset_conference_id(&admin(), &user.identity, None).await.unwrap_err(),
             StoreError::NotEnabled(user.identity.clone())
         );
         assert_eq!(
-            store.disable_user(&admin(), &user.identity).await.unwrap_err(),
+            store.disable_user(&admin(), &user.identity, None).await.unwrap_err(),
             StoreError::NotEnabled(user.identity.clone())
         );
         assert!(store.has_users().await.unwrap(), "he was there once");
@@ -190,13 +191,14 @@ async fn a_user_comes_goes_and_comes_back() {
 
         let nobody = identity("nobody@example.com");
         assert_eq!(store.user(&nobody).await.unwrap_err(), StoreError::NoUser(nobody.clone()));
-        assert_eq!(store.reset_pin(&admin(), &nobody).await.unwrap_err(), StoreError::NoUser(nobody.clone()));
-        assert_eq!(store.disable_user(&admin(), &nobody).await.unwrap_err(), StoreError::NoUser(nobody.clone()));
+        assert_eq!(store.reset_pin(&admin(), &nobody, None).await.unwrap_err(), StoreError::NoUser(nobody.clone()));
+        assert_eq!(store.disable_user(&admin(), &nobody, None).await.unwrap_err(), StoreError::NoUser(nobody.clone()));
         assert_eq!(store.change_user(&admin(), &nobody, &change).await.unwrap_err(), StoreError::NoUser(nobody));
 
-        let audit: Vec<_> = store.audit(10).await.unwrap().into_iter().map(|entry| entry.action).collect();
+        let audit: Vec<_> =
+            store.audit(&AuditPage::newest(10)).await.unwrap().into_iter().map(|entry| entry.action).collect();
         assert_eq!(audit, ["user.enable", "user.disable", "user.set", "user.enable"]);
-        assert_eq!(store.audit(1).await.unwrap().len(), 1);
+        assert_eq!(store.audit(&AuditPage::newest(1)).await.unwrap().len(), 1);
     })
     .await;
 }
@@ -207,7 +209,7 @@ async fn a_reset_pin_works_at_once_and_for_its_owner_only() {
         let (anna, annas) = enable(&store, "anna@example.com").await;
         let (bob, bobs) = enable(&store, "bob@example.com").await;
         let (anna_key, bob_key) = (key_of(&store, &anna).await, key_of(&store, &bob).await);
-        let (after, new) = store.reset_pin(&admin(), &anna.identity).await.unwrap();
+        let (after, new) = store.reset_pin(&admin(), &anna.identity, None).await.unwrap();
         assert_eq!(after.conference_id, anna.conference_id);
         assert_eq!(try_pin(&store, anna_key, &new, "+1").await, PinAnswer::Right);
         if annas != new {
@@ -220,13 +222,14 @@ async fn a_reset_pin_works_at_once_and_for_its_owner_only() {
 
         // Two administrators at once: two PINs, the last one holds, both are audited.
         let actor = admin();
-        let (one, two) = tokio::join!(store.reset_pin(&actor, &bob.identity), store.reset_pin(&actor, &bob.identity));
+        let (one, two) =
+            tokio::join!(store.reset_pin(&actor, &bob.identity, None), store.reset_pin(&actor, &bob.identity, None));
         let (one, two) = (one.unwrap().1, two.unwrap().1);
         let right = [try_pin(&store, bob_key, &one, "+2").await, try_pin(&store, bob_key, &two, "+2").await];
         let rights = right.iter().filter(|answer| **answer == PinAnswer::Right).count();
         assert_eq!(rights, if one == two { 2 } else { 1 });
-        let resets = |entries: Vec<AuditEntry>| entries.iter().filter(|e| e.action == "user.reset-pin").count();
-        assert_eq!(resets(store.audit(10).await.unwrap()), 3);
+        let resets = |entries: Vec<AuditLine>| entries.iter().filter(|e| e.action == "user.reset-pin").count();
+        assert_eq!(resets(store.audit(&AuditPage::newest(10)).await.unwrap()), 3);
     })
     .await;
 }
@@ -245,10 +248,16 @@ async fn the_length_setting_is_for_pins_made_later() {
         let (bob, long) = enable(&store, "bob@example.com").await;
         assert_eq!(long.len(), 12);
         assert!(bob.allow_anonymous_start && !store.user(&anna.identity).await.unwrap().allow_anonymous_start);
-        assert_eq!(store.reset_pin(&admin(), &anna.identity).await.unwrap().1.len(), 12);
-        let audit = store.audit(1).await.unwrap();
+        assert_eq!(store.reset_pin(&admin(), &anna.identity, None).await.unwrap().1.len(), 12);
+        let audit = store.audit(&AuditPage::newest(1)).await.unwrap();
         assert_eq!(audit[0].actor, admin());
-        let set = store.audit(10).await.unwrap().into_iter().find(|entry| entry.subject == "pin_length").unwrap();
+        let set = store
+            .audit(&AuditPage::newest(10))
+            .await
+            .unwrap()
+            .into_iter()
+            .find(|entry| entry.subject == "pin_length")
+            .unwrap();
         assert_eq!((set.action.as_str(), set.detail.as_str()), ("settings.set", "12"));
     })
     .await;
@@ -259,13 +268,13 @@ async fn a_new_conference_id_takes_over_and_the_pin_stays() {
     on_each_store(|store, _| async move {
         let (anna, pin) = enable(&store, "anna@example.com").await;
         let key = key_of(&store, &anna).await;
-        let after = store.reset_conference_id(&admin(), &anna.identity).await.unwrap();
+        let after = store.reset_conference_id(&admin(), &anna.identity, None).await.unwrap();
         let (old, new) = (anna.conference_id.unwrap(), after.conference_id.unwrap());
         assert_ne!(old, new);
         assert_eq!(find(&store, old).await, None);
         assert_eq!(find(&store, new).await.unwrap().key, key, "a running meeting stays the same");
         assert_eq!(try_pin(&store, key, &pin, "+1").await, PinAnswer::Right);
-        let audit = &store.audit(1).await.unwrap()[0];
+        let audit = &store.audit(&AuditPage::newest(1)).await.unwrap()[0];
         assert_eq!(audit.detail, format!("from {old} to {new}"));
     })
     .await;
@@ -279,7 +288,7 @@ async fn lists_are_in_order_searched_and_paged() {
         }
         let change = UserChange { name: Some("ÄNNE Test".to_owned()), ..UserChange::default() };
         store.change_user(&admin(), &identity("carl@example.com"), &change).await.unwrap();
-        let bxb = store.disable_user(&admin(), &identity("bxb@example.com")).await.unwrap();
+        let bxb = store.disable_user(&admin(), &identity("bxb@example.com"), None).await.unwrap();
         let list = async |page: Page| -> Vec<String> {
             let users = store.users(&page).await.unwrap();
             users.iter().map(|user| user.identity.as_str().split('@').next().unwrap().to_owned()).collect()
@@ -350,7 +359,7 @@ async fn a_caller_with_no_tries_left_is_not_even_looked_at() {
         assert_eq!((caller.subject.as_str(), caller.count), ("+1 by carrier", 3));
         assert_eq!(store.clear_budgets(&admin(), ClearBudgets::Subject("+1 by carrier")).await.unwrap(), 1);
         assert_eq!(try_pin(&store, key, &pin, "+1").await, PinAnswer::Right);
-        assert_eq!(store.audit(1).await.unwrap()[0].action, "budget.clear");
+        assert_eq!(store.audit(&AuditPage::newest(1)).await.unwrap()[0].action, "budget.clear");
 
         for _ in 0..3 {
             try_pin(&store, key, &not(&pin), "+1").await;
@@ -408,7 +417,7 @@ async fn an_organizer_under_attack_gets_through() {
         }
         assert_eq!(try_pin(&store, key, &pin, "+49 30 1").await, PinAnswer::OutOfTries);
         // A reset makes what was tried worthless.
-        let (_, new) = store.reset_pin(&admin(), &anna.identity).await.unwrap();
+        let (_, new) = store.reset_pin(&admin(), &anna.identity, None).await.unwrap();
         assert_eq!(try_pin(&store, key, &new, "+49 30 1").await, PinAnswer::Right);
     })
     .await;
@@ -489,10 +498,11 @@ async fn nor_do_they_by_two_processes() {
 
 #[tokio::test]
 async fn retired_conference_ids_rest_for_ninety_days() {
-    on_each_backend(|backend| async move {
+    on_all_rows(|rows| async move {
         let user = |name: &str, id: &str| NewUser {
             identity: identity(name),
             name: String::new(),
+            email: None,
             conference_id: id.parse().unwrap(),
             pin: NewPin { hash: "$none".to_owned(), digits: 5 },
             allow_anonymous_start: false,
@@ -506,21 +516,24 @@ async fn retired_conference_ids_rest_for_ninety_days() {
             detail: String::new(),
         };
         let enable = async |name: &str, id: &str, day: u32| {
-            !matches!(backend.enable(&user(name, id), &audit(day)).await.unwrap(), Enabling::ConferenceIdTaken)
+            !matches!(rows.enable(&user(name, id), &audit(day), None).await.unwrap(), Enabling::ConferenceIdTaken)
         };
         assert!(enable("anna", "1000001", 1).await);
         assert!(!enable("bob", "1000001", 1).await, "in use");
         assert!(enable("bob", "1000002", 1).await);
-        backend.replace_conference_id(&identity("anna"), "1000003".parse().unwrap(), &audit(1)).await.unwrap();
-        backend.disable(&identity("bob"), &audit(2)).await.unwrap();
+        rows.replace_conference_id(&identity("anna"), "1000003".parse().unwrap(), &audit(1), None).await.unwrap();
+        rows.disable(&identity("bob"), &audit(2), None).await.unwrap();
         assert!(!enable("carl", "1000001", 90).await, "given back on the first day");
         assert!(!enable("carl", "1000002", 91).await, "given back on the second");
-        let taken = backend.replace_conference_id(&identity("anna"), "1000002".parse().unwrap(), &audit(91)).await;
-        assert!(matches!(taken.unwrap(), anteroom::credentials::backend::Change::ConferenceIdTaken));
-        assert!(backend.find_conference("1000003".parse().unwrap()).await.unwrap().is_some(), "nothing half");
+        let taken = rows.replace_conference_id(&identity("anna"), "1000002".parse().unwrap(), &audit(91), None).await;
+        assert!(matches!(taken.unwrap(), Change::ConferenceIdTaken));
+        assert!(
+            rows.find_conference("1000003".parse().unwrap(), Timestamp(0)).await.unwrap().is_some(),
+            "nothing half"
+        );
         assert!(enable("carl", "1000001", 91).await);
         // And round again: an ID can be given back twice.
-        backend.disable(&identity("carl"), &audit(92)).await.unwrap();
+        rows.disable(&identity("carl"), &audit(92), None).await.unwrap();
         assert!(!enable("dora", "1000001", 181).await);
         assert!(enable("dora", "1000001", 182).await);
     })
@@ -529,12 +542,13 @@ async fn retired_conference_ids_rest_for_ninety_days() {
 
 #[tokio::test]
 async fn a_pin_that_was_reset_while_it_was_checked_is_not_right() {
-    on_each_backend(|backend| async move {
+    on_all_rows(|rows| async move {
         let anna = identity("anna");
         let pin = |hash: &str| NewPin { hash: hash.to_owned(), digits: 5 };
         let user = NewUser {
             identity: anna.clone(),
             name: String::new(),
+            email: None,
             conference_id: "1000001".parse().unwrap(),
             pin: pin("$old"),
             allow_anonymous_start: false,
@@ -547,33 +561,33 @@ async fn a_pin_that_was_reset_while_it_was_checked_is_not_right() {
             subject: String::new(),
             detail: String::new(),
         };
-        backend.enable(&user, &audit).await.unwrap();
-        let key = backend.find_conference("1000001".parse().unwrap()).await.unwrap().unwrap().key;
-        let kept = async || backend.find_pin(key, "+1", Timestamp(0)).await.unwrap();
+        rows.enable(&user, &audit, None).await.unwrap();
+        let key = rows.find_conference("1000001".parse().unwrap(), Timestamp(0)).await.unwrap().unwrap().key;
+        let kept = async || rows.find_pin(key, "+1", Timestamp(0)).await.unwrap();
         let before = kept().await.unwrap();
         let charge = Charge { budget: Budget::CallerPins, subject: "+1".to_owned(), organizer: None, limit: 20 };
         let charges = [charge];
         let now = Timestamp(1_000);
-        assert_eq!(backend.charge(now, &charges, &|_| true).await.unwrap(), [0]);
-        backend.replace_pin(&anna, &pin("$new"), &audit).await.unwrap();
+        assert_eq!(rows.charge(now, &charges, &|_| true).await.unwrap(), [0]);
+        rows.replace_pin(&anna, &pin("$new"), &audit, None).await.unwrap();
         let right = RightPin {
             organizer: before.organizer,
             generation: before.generation,
             charges: &charges,
             caller: Some("+1"),
         };
-        assert!(!backend.pin_was_right(now, &right).await.unwrap());
-        assert_eq!(backend.charge(now, &charges, &|_| false).await.unwrap(), [1], "and it stays counted");
+        assert!(!rows.pin_was_right(now, &right).await.unwrap());
+        assert_eq!(rows.charge(now, &charges, &|_| false).await.unwrap(), [1], "and it stays counted");
         let after = kept().await.unwrap();
         assert_eq!(after.hash, "$new");
         assert!(!after.known_caller);
         let right = RightPin { generation: after.generation, ..right };
-        assert!(backend.pin_was_right(now, &right).await.unwrap());
-        assert_eq!(backend.charge(now, &charges, &|_| false).await.unwrap(), [0], "given back");
+        assert!(rows.pin_was_right(now, &right).await.unwrap());
+        assert_eq!(rows.charge(now, &charges, &|_| false).await.unwrap(), [0], "given back");
         assert!(kept().await.unwrap().known_caller);
 
-        backend.disable(&anna, &audit).await.unwrap();
-        assert!(!backend.pin_was_right(now, &right).await.unwrap());
+        rows.disable(&anna, &audit, None).await.unwrap();
+        assert!(!rows.pin_was_right(now, &right).await.unwrap());
         assert!(kept().await.is_none());
     })
     .await;
@@ -600,7 +614,7 @@ async fn a_restart_and_a_second_process_reset_nothing() {
     let again = folder.store(&clock).await;
     assert_eq!(try_pin(&again, key, &pin, "+1").await, PinAnswer::OutOfTries);
     let other = folder.store(&clock).await;
-    let (_, new) = other.reset_pin(&admin(), &anna.identity).await.unwrap();
+    let (_, new) = other.reset_pin(&admin(), &anna.identity, None).await.unwrap();
     assert_eq!(try_pin(&again, key, &new, "+2").await, PinAnswer::Right, "what one resets the other sees");
 }
 
@@ -617,7 +631,7 @@ async fn a_store_that_can_only_be_read_still_leads_into_the_lobby() {
     assert!(find(&store, anna.conference_id.unwrap()).await.is_some());
     let (actor, origin) = (admin(), from("+1"));
     let (answer, disabled) =
-        tokio::join!(store.verify_pin(key, &pin, &origin), store.disable_user(&actor, &anna.identity));
+        tokio::join!(store.verify_pin(key, &pin, &origin), store.disable_user(&actor, &anna.identity, None));
     assert!(matches!(answer, Err(StoreError::Unavailable(_))), "nothing is admitted uncounted: {answer:?}");
     assert!(matches!(disabled, Err(StoreError::Unavailable(_))));
     drop(held);
@@ -635,7 +649,7 @@ async fn no_pin_is_anywhere_in_the_files() {
     let typed = Secret::new("864209753186");
     try_pin(&store, key, &typed, "+1").await;
     try_pin(&store, key, &first, "+1").await;
-    let (_, second) = store.reset_pin(&admin(), &anna.identity).await.unwrap();
+    let (_, second) = store.reset_pin(&admin(), &anna.identity, None).await.unwrap();
     try_pin(&store, key, &second, "+1").await;
     let searched = |when: &str| {
         let mut files = 0;

@@ -1,7 +1,9 @@
 //! The operations, each audited with who did it and from where.
 
 use super::view::{AuditView, BudgetView, EnabledView, NewPinView, SettingView, ShownOnce, UserView};
-use crate::credentials::{Actor, ClearBudgets, Enabled, Identity, Page, Store, StoreError, User, UserChange};
+use crate::credentials::{
+    Actor, AuditPage, ClearBudgets, Enabled, Identity, Page, Store, StoreError, User, UserChange, UserDetails,
+};
 use crate::server::live::LiveError;
 use crate::words::ids::ConferenceId;
 use crate::words::secret::Secret;
@@ -72,7 +74,7 @@ impl<'a> Administrator<'a> {
     pub async fn enable_user(&self, identity: &Identity, name: &str, mail: &Mail) -> Result<EnabledView, AdminError> {
         mail.refuse_if_wished()?;
         let name = checked_name(name)?;
-        Ok(match self.store.enable_user(&self.actor, identity, &name).await? {
+        Ok(match self.store.enable_user(&self.actor, identity, &UserDetails { name, email: None }, None).await? {
             Enabled::New { user, pin } => EnabledView::New(new_pin_view(&user, pin)),
             Enabled::Already { user } => EnabledView::Already(UserView::from(&user)),
         })
@@ -87,7 +89,7 @@ impl<'a> Administrator<'a> {
     }
 
     pub async fn disable_user(&self, identity: &Identity) -> Result<UserView, AdminError> {
-        Ok(UserView::from(&self.store.disable_user(&self.actor, identity).await?))
+        Ok(UserView::from(&self.store.disable_user(&self.actor, identity, None).await?))
     }
 
     pub async fn change_user(&self, identity: &Identity, change: &UserChange) -> Result<UserView, AdminError> {
@@ -101,12 +103,12 @@ impl<'a> Administrator<'a> {
 
     pub async fn reset_pin(&self, identity: &Identity, mail: &Mail) -> Result<NewPinView, AdminError> {
         mail.refuse_if_wished()?;
-        let (user, pin) = self.store.reset_pin(&self.actor, identity).await?;
+        let (user, pin) = self.store.reset_pin(&self.actor, identity, None).await?;
         Ok(new_pin_view(&user, pin))
     }
 
     pub async fn reset_conference_id(&self, identity: &Identity) -> Result<UserView, AdminError> {
-        Ok(UserView::from(&self.store.reset_conference_id(&self.actor, identity).await?))
+        Ok(UserView::from(&self.store.reset_conference_id(&self.actor, identity, None).await?))
     }
 
     /// Conference ID and numbers by mail, never the PIN.
@@ -137,7 +139,7 @@ impl<'a> Administrator<'a> {
 
     /// The newest lines first.
     pub async fn audit(&self, limit: u32) -> Result<Vec<AuditView>, AdminError> {
-        Ok(self.store.audit(limit).await?.into_iter().map(AuditView::from).collect())
+        Ok(self.store.audit(&AuditPage::newest(limit)).await?.into_iter().map(AuditView::from).collect())
     }
 }
 
@@ -161,18 +163,18 @@ mod tests {
     use super::*;
     use crate::credentials::Clock;
 
-    fn store() -> Store {
-        Store::in_memory(Clock::system()).unwrap()
+    async fn store() -> Store {
+        Store::in_memory(Clock::system()).await.unwrap()
     }
 
     #[tokio::test]
     async fn a_wish_for_mail_is_refused_before_anything_happens() {
-        let store = store();
+        let store = store().await;
         let administrator = Administrator::new(&store, Actor::new("anna", "test"));
         let bob: Identity = "bob@example.com".parse().unwrap();
         let enabled = administrator.enable_user(&bob, "Bob", &Mail::default()).await.unwrap();
         assert!(matches!(enabled, EnabledView::New(_)));
-        let before = store.audit(10).await.unwrap();
+        let before = store.audit(&AuditPage::newest(10)).await.unwrap();
         for mail in [
             Mail { send: Some(true), to: None },
             Mail { send: Some(true), to: Some("bob@example.org".to_owned()) },
@@ -182,13 +184,13 @@ mod tests {
             assert_eq!(administrator.enable_user(&bob, "", &mail).await.unwrap_err(), AdminError::NoEmail);
         }
         assert_eq!(administrator.send_info(&bob).await.unwrap_err(), AdminError::NoEmailOfInfo(bob.clone()));
-        assert_eq!(store.audit(10).await.unwrap(), before);
+        assert_eq!(store.audit(&AuditPage::newest(10)).await.unwrap(), before);
         administrator.reset_pin(&bob, &Mail { send: Some(false), to: None }).await.unwrap();
     }
 
     #[tokio::test]
     async fn names_are_checked_and_nothing_is_no_change() {
-        let store = store();
+        let store = store().await;
         let administrator = Administrator::new(&store, Actor::new("anna", "test"));
         let bob: Identity = "bob@example.com".parse().unwrap();
         for name in ["line\nbreak", &"x".repeat(201)] {

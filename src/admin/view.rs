@@ -9,7 +9,7 @@ use utoipa::{PartialSchema, ToSchema};
 
 use crate::credentials::budget::{Budget, BudgetCount};
 use crate::credentials::settings::{KEYS, lobby_policy_name};
-use crate::credentials::{AuditEntry, Settings, User};
+use crate::credentials::{AuditLine, Settings, User};
 use crate::words::secret::{MASK, Secret};
 
 /// A user, his PIN masked.
@@ -145,8 +145,8 @@ pub struct AuditView {
     pub detail: String,
 }
 
-impl From<AuditEntry> for AuditView {
-    fn from(entry: AuditEntry) -> AuditView {
+impl From<AuditLine> for AuditView {
+    fn from(entry: AuditLine) -> AuditView {
         AuditView {
             at: entry.at.to_string(),
             who: entry.actor.who,

@@ -173,13 +173,16 @@ fn administer(
     work: impl AsyncFnOnce(&Administrator<'_>) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let config = common.load_config()?;
-    let StoreUrl::Sqlite(path) = &config.store.url else {
-        return Err(Failure::other(
-            "store.url is memory: such a store ends with its process; there is nothing to administer",
-        ));
-    };
-    if !path.exists() {
-        output::note(&format!("note: there was no store {}; a new one is made", path.display()));
+    match &config.store.url {
+        StoreUrl::Memory => {
+            return Err(Failure::other(
+                "store.url is memory: such a store ends with its process; there is nothing to administer",
+            ));
+        }
+        StoreUrl::Sqlite(path) if !path.exists() => {
+            output::note(&format!("note: there was no store {}; a new one is made", path.display()));
+        }
+        StoreUrl::Sqlite(_) | StoreUrl::Postgres(_) => {}
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::other)?;
     runtime.block_on(async {

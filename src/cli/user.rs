@@ -72,7 +72,7 @@ pub struct ChangeArguments {
 impl From<ChangeArguments> for UserChange {
     fn from(arguments: ChangeArguments) -> UserChange {
         let ChangeArguments { allow_anonymous_start, lobby_policy, name } = arguments;
-        UserChange { name, allow_anonymous_start, lobby_policy: lobby_policy.map(Into::into) }
+        UserChange { name, allow_anonymous_start, lobby_policy: lobby_policy.map(Into::into), ..UserChange::default() }
     }
 }
 

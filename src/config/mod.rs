@@ -27,6 +27,7 @@ use std::time::Duration;
 
 use crate::sip::{Network, Trunk, TrunkTable};
 use crate::words::limits;
+use crate::words::secret::Secret;
 use keys::Keys;
 pub use keys::{ConfigError, Sources};
 
@@ -67,6 +68,8 @@ pub struct StoreConfig {
 pub enum StoreUrl {
     /// `sqlite:PATH`.
     Sqlite(PathBuf),
+    /// `postgres://USER[:PASSWORD]@HOST/DATABASE`.
+    Postgres(Secret),
     /// `memory:` — gone with the process; for trials and tests.
     Memory,
 }
@@ -531,7 +534,7 @@ mod tests {
             ("sip.session_expires_s=89", "90"),
             ("log.format=xml", "text or json"),
             ("log.level=anteroom=loud", "debug"),
-            ("store.url=postgres://anna:86420@db/x", "not in this version"),
+            ("store.url=postgres://anna:86420@db:port/x", "postgres://USER@HOST/DATABASE"),
             ("store.url=anteroom.db", "sqlite:PATH"),
             ("store.url=sqlite:", "sqlite:PATH"),
             ("http.metrics=yes", "true or false"),

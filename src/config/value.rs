@@ -9,7 +9,9 @@ use toml::de::{DeTable, DeValue};
 use tracing_subscriber::filter::LevelFilter;
 
 use super::{DialInNumber, LeaderLeaves, LogFormat, Records, StoreUrl};
+use crate::credentials::database::postgres;
 use crate::sip::{Network, Trunk};
+use crate::words::secret::Secret;
 
 /// The longest time that can be set: a week. Timers need no more, and nothing overflows.
 const SECONDS_MAX: f64 = 7.0 * 24.0 * 60.0 * 60.0;
@@ -227,11 +229,12 @@ pub fn port_range(value: &Value) -> Read<RangeInclusive<u16>> {
 
 /// `sqlite:PATH` or `memory:`.
 pub fn store_url(value: &Value) -> Read<StoreUrl> {
-    let allowed = "sqlite:PATH (or memory: for a trial that leaves nothing behind)";
+    let allowed = "sqlite:PATH or postgres://USER@HOST/DATABASE (or memory: for a trial that leaves nothing behind)";
     match value.as_text() {
         Some("memory:" | "sqlite::memory:") => Ok(StoreUrl::Memory),
         Some(url) if url.starts_with("postgres:") || url.starts_with("postgresql:") => {
-            Err(format!("{allowed}; PostgreSQL is not in this version"))
+            let url = Secret::new(url);
+            allow(postgres::is_url(&url).then_some(StoreUrl::Postgres(url)), allowed)
         }
         Some(url) => {
             let path = url.strip_prefix("sqlite://").or_else(|| url.strip_prefix("sqlite:"));

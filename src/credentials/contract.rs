@@ -6,6 +6,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use super::keys::NumberKey;
 use crate::words::answer::LobbyPolicy;
 use crate::words::ids::{ConferenceId, UserKey};
 use crate::words::limits::CALLER_TEXT_BYTES;
@@ -161,6 +162,10 @@ pub struct User {
     pub identity: Identity,
     /// Empty where none was given.
     pub name: String,
+    /// Where his mails go.
+    pub email: Option<String>,
+    /// The number that his mails and invitations name. `None`: the default one.
+    pub number: Option<NumberKey>,
     pub enabled: bool,
     /// His own one. `None` while he is disabled.
     pub conference_id: Option<ConferenceId>,
@@ -175,8 +180,21 @@ pub struct User {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct UserChange {
     pub name: Option<String>,
+    /// `Some(None)` forgets it.
+    pub email: Option<Option<String>>,
+    /// `Some(None)`: the default one.
+    pub number: Option<Option<NumberKey>>,
     pub allow_anonymous_start: Option<bool>,
     pub lobby_policy: Option<LobbyPolicy>,
+}
+
+/// What is told of a user when he is enabled.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct UserDetails {
+    /// Empty: as it was, where he was here before.
+    pub name: String,
+    /// `None`: as it was.
+    pub email: Option<String>,
 }
 
 /// What enabling did.
@@ -234,6 +252,14 @@ pub enum StoreError {
     NoFreeConferenceId(u32),
     #[error("{0}")]
     Setting(String),
+    #[error("there is no {what} {name}")]
+    NotThere { what: &'static str, name: String },
+    /// As things stand it can't be done.
+    #[error("{0}")]
+    Conflict(String),
+    /// What was given can't be taken.
+    #[error("{0}")]
+    Invalid(String),
 }
 
 /// Why the store can't be opened. Each is one line that says what to do.
@@ -241,8 +267,15 @@ pub enum StoreError {
 pub enum OpenError {
     #[error("store.url: the store {path} can't be opened: {why} (choose another with --set store.url=sqlite:PATH)")]
     Database { path: PathBuf, why: String },
+    #[error("store.url: the store {name} can't be opened: {why}")]
+    Shared { name: String, why: String },
     #[error("the server key {path} can't be used: {why}")]
     Key { path: PathBuf, why: String },
+    #[error(
+        "store.key_file is missing: a store that machines share has no folder for its server key; name the same key file \
+         on each of them (the first one makes it; copy it to the others), such as --set store.key_file=/etc/anteroom/anteroom.key"
+    )]
+    NoKeyFile,
     #[error("the operating system gives no random numbers: {0}")]
     Random(String),
     #[error(transparent)]

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use super::contract::{Actor, Enabled, Identity, StoreError};
+use super::contract::{Actor, Enabled, Identity, StoreError, UserDetails};
 use super::store::Store;
 use crate::words::ids::ConferenceId;
 use crate::words::secret::Secret;
@@ -59,7 +59,8 @@ pub async fn first_start_example(store: &Store) -> Result<Option<FirstStart>, St
         return Ok(None);
     };
     let actor = Actor::new("anteroom", "first start");
-    match store.enable_user(&actor, &identity, "Example Organizer").await? {
+    let details = UserDetails { name: "Example Organizer".to_owned(), email: None };
+    match store.enable_user(&actor, &identity, &details, None).await? {
         Enabled::New { user, pin } => {
             Ok(user.conference_id.map(|conference_id| FirstStart { identity, conference_id, pin }))
         }
@@ -74,7 +75,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_store_gets_its_example_once() {
-        let store = Store::in_memory(Clock::system()).unwrap();
+        let store = Store::in_memory(Clock::system()).await.unwrap();
         let first = first_start_example(&store).await.unwrap().unwrap();
         let greeting = first.greeting(&["0.0.0.0:5060".parse().unwrap()]);
         for part in ["sip:8000@127.0.0.1:5060", &first.conference_id.spaced(), first.pin.expose(), EXAMPLE_IDENTITY] {
@@ -82,7 +83,7 @@ mod tests {
         }
         assert!(first_start_example(&store).await.unwrap().is_none());
         let actor = Actor::new("anna", "test");
-        store.disable_user(&actor, &first.identity).await.unwrap();
+        store.disable_user(&actor, &first.identity, None).await.unwrap();
         assert!(first_start_example(&store).await.unwrap().is_none(), "who was disabled does not come back by himself");
     }
 }

@@ -2,9 +2,9 @@
 //!
 //! ```text
 //!   caller's digits ─▶ ┌──────────────────────────────┐      ┌──────────────┐
-//!                      │ Store: every rule, once      │ ───▶ │ Backend      │  rows in, rows out, one
-//!   administrator  ──▶ │  pin, hashing, budget,       │      │  memory      │  transaction a call
-//!                      │  settings                    │ ◀─── │  sqlite      │
+//!                      │ Store: every rule, once      │ ───▶ │ Database     │  one SQL text,
+//!   administrator  ──▶ │  pin, hashing, budget,       │      │  SQLite      │  one transaction an operation
+//!                      │  settings, …                 │ ◀─── │  PostgreSQL  │
 //!                      └──────────────────────────────┘      └──────────────┘
 //!                            │ server_key: outside the database
 //! ```
@@ -12,41 +12,54 @@
 //! | file | its idea |
 //! | --- | --- |
 //! | [`gate`] | the two questions that a caller raises, for the server |
-//! | [`contract`] | the words: origin, actor, user, errors |
-//! | [`store`] | what callers and administrators can ask, and every rule in it |
+//! | [`contract`], [`keys`] | the words: origin, actor, user, errors, the keys of rows |
+//! | [`store`] | opening; settings, budgets, audit |
+//! | [`calls`] | what callers ask |
+//! | [`users`] | enabling, disabling, new PINs and conference IDs |
+//! | [`numbers`], [`scheduled`] | dial-in numbers; meetings with a conference ID of their own |
+//! | [`outbox`] | mails, in the transaction of what they tell about |
 //! | [`pin`] | PINs and conference IDs: how they are made, and which are too easy |
 //! | [`hashing`] | argon2id with the server key, off the async threads, few at a time |
 //! | [`server_key`] | the key file |
 //! | [`sealing`] | PINs that wait in the outbox, sealed under the server key |
 //! | [`budget`] | how many wrong entries who may make, and why the organizer gets through all the same |
 //! | [`settings`] | what an organization decides |
-//! | [`backend`] | what a place for rows must do |
-//! | [`memory`], [`sqlite`] | the places |
+//! | [`rows`] | the rows of users, conferences, PINs and counts |
+//! | [`database`] | SQLite and PostgreSQL, by one SQL text |
 //! | [`example`] | the organizer of a first start |
 //!
 //! Invariants: a PIN leaves [`Store`] once, in the answer to whoever made it, and is nowhere else in clear. A wrong entry
 //! is counted *before* it is looked at, so that a hundred lines at once get no more tries than one. A right conference ID
 //! is found whatever any budget says.
 
-pub mod backend;
 pub mod budget;
+pub mod calls;
 pub mod contract;
+pub mod database;
 pub mod example;
 pub mod gate;
 pub mod hashing;
-pub mod memory;
+pub mod keys;
+pub mod numbers;
+pub mod outbox;
 pub mod pin;
+pub mod rows;
+pub mod scheduled;
 pub mod sealing;
 pub mod server_key;
 pub mod settings;
-pub mod sqlite;
 pub mod store;
+pub mod users;
 
 pub use contract::{
     Actor, AuditEntry, Clock, Enabled, Identity, NotAnIdentity, OpenError, Origin, Page, StoreError, Timestamp, User,
-    UserChange,
+    UserChange, UserDetails,
 };
 pub use example::{FirstStart, first_start_example};
-pub use gate::Gate;
+pub use gate::{Answer, Gate};
+pub use keys::{AuditKey, Cursor, MailKey, NumberKey};
+pub use numbers::{NewNumber, Number};
+pub use outbox::{ClaimedMail, Mail, MailFailure, MailKind, MailPage, MailState, MailWish};
+pub use scheduled::{MeetingChange, MeetingPage, MeetingPlan, ScheduledMeeting};
 pub use settings::Settings;
-pub use store::{ClearBudgets, Store};
+pub use store::{AuditLine, AuditPage, ClearBudgets, Store};

@@ -11,8 +11,17 @@ use crate::words::answer::{Announcements, LobbyPolicy};
 pub struct Settings {
     /// Digits of PINs made from now on; those that exist stay.
     pub pin_length: usize,
-    /// Whether mail goes out by itself. This version sends none, so it can't be switched on.
+    /// Whether mail goes out by itself, where nothing else is said with an operation.
     pub auto_send_email: bool,
+    /// How mails name the organization. Empty: not at all.
+    pub organization: String,
+    /// Where mails come from. `None`: as each server's configuration says.
+    pub mail_from: Option<String>,
+    pub mail_from_name: String,
+    /// Console and API show callers' numbers without their last digits.
+    pub mask_callers: bool,
+    /// How long a caller waits in a lobby. `None`: as each server's configuration says.
+    pub lobby_timeout_min: Option<u32>,
     pub announcements: Announcements,
     /// For users who are enabled from now on.
     pub allow_anonymous_start: bool,
@@ -26,7 +35,12 @@ impl Default for Settings {
     fn default() -> Settings {
         Settings {
             pin_length: 5,
-            auto_send_email: false,
+            auto_send_email: true,
+            organization: String::new(),
+            mail_from: None,
+            mail_from_name: String::new(),
+            mask_callers: false,
+            lobby_timeout_min: None,
             announcements: Announcements::Tones,
             allow_anonymous_start: false,
             lobby_policy: LobbyPolicy::Open,
@@ -43,9 +57,14 @@ impl Default for Settings {
 }
 
 /// Every key, in the order in which lists show it.
-pub const KEYS: [&str; 11] = [
+pub const KEYS: [&str; 16] = [
     "pin_length",
     "auto_send_email",
+    "organization",
+    "mail_from",
+    "mail_from_name",
+    "mask_callers",
+    "lobby_timeout_min",
     "announcements",
     "allow_anonymous_start",
     "lobby_policy",
@@ -56,6 +75,14 @@ pub const KEYS: [&str; 11] = [
     "budget_trunk_pins",
     "budget_same_pin",
 ];
+
+/// What leaves it to each server's configuration.
+const AUTO: &str = "auto";
+
+/// A day: nobody waits longer.
+const LOBBY_TIMEOUT_MIN_MAX: u32 = 24 * 60;
+
+const NAME_CHARS_MAX: usize = 100;
 
 /// `budget_caller_pins` of `caller-pins`.
 fn budget_of(key: &str) -> Option<Budget> {
@@ -91,14 +118,34 @@ impl Settings {
                 Ok(digits @ PIN_DIGITS_MIN..=PIN_DIGITS_MAX) => self.pin_length = digits,
                 _ => return refuse(&format!("a number from {PIN_DIGITS_MIN} to {PIN_DIGITS_MAX}")),
             },
-            "auto_send_email" => match value {
-                "false" => self.auto_send_email = false,
-                "true" => {
-                    return Err(StoreError::Setting(
-                        "auto_send_email: this version sends no e-mail; it can only be false".to_owned(),
+            "auto_send_email" => match value.parse() {
+                Ok(send) => self.auto_send_email = send,
+                Err(_) => return refuse("true or false"),
+            },
+            "organization" | "mail_from_name" => {
+                if value.chars().count() > NAME_CHARS_MAX || value.contains(char::is_control) {
+                    return refuse(&format!("up to {NAME_CHARS_MAX} characters, and no line breaks"));
+                }
+                let place = if key == "organization" { &mut self.organization } else { &mut self.mail_from_name };
+                value.clone_into(place);
+            }
+            "mail_from" => match value {
+                AUTO => self.mail_from = None,
+                address if address.parse::<lettre::Address>().is_ok() => self.mail_from = Some(address.to_owned()),
+                _ => return refuse("an e-mail address, or auto for what each server's configuration says"),
+            },
+            "mask_callers" => match value.parse() {
+                Ok(mask) => self.mask_callers = mask,
+                Err(_) => return refuse("true or false"),
+            },
+            "lobby_timeout_min" => match (value, value.parse()) {
+                (AUTO, _) => self.lobby_timeout_min = None,
+                (_, Ok(minutes @ 1..=LOBBY_TIMEOUT_MIN_MAX)) => self.lobby_timeout_min = Some(minutes),
+                _ => {
+                    return refuse(&format!(
+                        "minutes from 1 to {LOBBY_TIMEOUT_MIN_MAX}, or auto for what each server's configuration says"
                     ));
                 }
-                _ => return refuse("false"),
             },
             "announcements" => match value {
                 "tones" => self.announcements = Announcements::Tones,
@@ -134,6 +181,13 @@ impl Settings {
         Some(match key {
             "pin_length" => self.pin_length.to_string(),
             "auto_send_email" => self.auto_send_email.to_string(),
+            "organization" => self.organization.clone(),
+            "mail_from" => self.mail_from.clone().unwrap_or_else(|| AUTO.to_owned()),
+            "mail_from_name" => self.mail_from_name.clone(),
+            "mask_callers" => self.mask_callers.to_string(),
+            "lobby_timeout_min" => {
+                self.lobby_timeout_min.map_or_else(|| AUTO.to_owned(), |minutes| minutes.to_string())
+            }
             "announcements" => match self.announcements {
                 Announcements::Tones => "tones".to_owned(),
                 Announcements::Off => "off".to_owned(),
@@ -185,6 +239,13 @@ mod tests {
             ("allow_anonymous_start", "true"),
             ("lobby_policy", "wait-for-admission"),
             ("budget_same_pin", "7"),
+            ("auto_send_email", "false"),
+            ("organization", "Example & Söhne"),
+            ("mail_from", "meetings@example.com"),
+            ("mail_from", "auto"),
+            ("lobby_timeout_min", "15"),
+            ("lobby_timeout_min", "auto"),
+            ("mask_callers", "true"),
         ] {
             settings.set(key, value).unwrap();
             assert_eq!(settings.get(key).as_deref(), Some(value));
@@ -200,7 +261,12 @@ mod tests {
             ("pin_length", "3", "from 4 to 12"),
             ("pin_length", "13", "from 4 to 12"),
             ("pin_length", "five", "from 4 to 12"),
-            ("auto_send_email", "true", "sends no e-mail"),
+            ("auto_send_email", "yes", "true or false"),
+            ("mail_from", "anna", "an e-mail address"),
+            ("organization", "two\nlines", "no line breaks"),
+            ("lobby_timeout_min", "0", "minutes from 1 to 1440"),
+            ("lobby_timeout_min", "1441", "minutes from 1 to 1440"),
+            ("mask_callers", "", "true or false"),
             ("announcements", "loud", "tones or off"),
             ("lobby_policy", "", "wait-for-admission"),
             ("budget_caller_pins", "0", "from 1 to 100000"),

@@ -9,9 +9,9 @@ use super::fixture::FixtureFile;
 use super::fixture::server::{StoreAnswer, UserLobbyPolicy};
 use super::variables::Variables;
 use crate::config::{Config, ConfigError, Records};
-use crate::credentials::backend::Answer;
 use crate::credentials::{
-    Actor, Clock, Enabled, Gate, Identity, NotAnIdentity, OpenError, Origin, Store, StoreError, UserChange,
+    Actor, Answer, Clock, Enabled, Gate, Identity, NotAnIdentity, OpenError, Origin, Store, StoreError, UserChange,
+    UserDetails,
 };
 use crate::server::{RunningServer, StartError};
 use crate::words::answer::{ConferenceAnswer, LobbyPolicy, PinAnswer};
@@ -63,7 +63,7 @@ impl ServerUnderTest {
         config.http.listen = None;
         config.records.file = Records::Off;
 
-        let store = Store::in_memory(Clock::system())?;
+        let store = Store::in_memory(Clock::system()).await?;
         let mut variables = Variables::default();
         let actor = Actor::new("fixture", "loopback");
         if let Some(digits) = pin_digits {
@@ -72,7 +72,7 @@ impl ServerUnderTest {
         for user in assumed.users() {
             let identity: Identity =
                 user.identity.parse().map_err(|error| UnderTestError::Identity(user.identity.clone(), error))?;
-            let enabled = store.enable_user(&actor, &identity, "").await?;
+            let enabled = store.enable_user(&actor, &identity, &UserDetails::default(), None).await?;
             let Enabled::New { user: made, pin } = enabled else {
                 return Err(UnderTestError::TwiceTheSame(identity));
             };

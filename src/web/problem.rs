@@ -108,6 +108,9 @@ impl From<StoreError> for Problem {
             StoreError::NotEnabled(_) => (StatusCode::CONFLICT, "not-enabled"),
             StoreError::NoFreeConferenceId(_) => (StatusCode::CONFLICT, "no-free-conference-id"),
             StoreError::Setting(_) => (StatusCode::UNPROCESSABLE_ENTITY, "setting"),
+            StoreError::NotThere { .. } => (StatusCode::NOT_FOUND, "not-there"),
+            StoreError::Conflict(_) => (StatusCode::CONFLICT, "conflict"),
+            StoreError::Invalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid"),
         };
         Problem::new(status, kind, error.to_string())
     }

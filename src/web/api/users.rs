@@ -176,6 +176,7 @@ async fn change(
         name: body.name,
         allow_anonymous_start: body.allow_anonymous_start,
         lobby_policy: body.lobby_policy.map(policy).transpose()?,
+        ..UserChange::default()
     };
     Ok(Json(principal.administrator(&site).change_user(&identity(&who)?, &change).await?))
 }

@@ -3,9 +3,9 @@
 
 CREATE TABLE users (
     -- AUTOINCREMENT: a key is never used again.
-    user_key              INTEGER PRIMARY KEY AUTOINCREMENT,
+    user_key              {key},
     -- Lower case.
-    identity              TEXT    NOT NULL UNIQUE,
+    identity              TEXT{by bytes}    NOT NULL UNIQUE,
     name                  TEXT    NOT NULL,
     -- Identity and name in lower case, for searching without regard to case in all alphabets.
     search_text           TEXT    NOT NULL,
@@ -25,8 +25,8 @@ CREATE TABLE users (
 );
 
 CREATE TABLE conferences (
-    conference_key INTEGER PRIMARY KEY AUTOINCREMENT,
-    conference_id  TEXT    NOT NULL UNIQUE CHECK (length(conference_id) = 7),
+    conference_key {key},
+    conference_id  TEXT{by bytes}    NOT NULL UNIQUE CHECK (length(conference_id) = 7),
     organizer      BIGINT  NOT NULL REFERENCES users (user_key),
     -- The user's own one; scheduled meetings have theirs beside it.
     personal       BOOLEAN NOT NULL,
@@ -76,7 +76,7 @@ CREATE TABLE known_callers (
 );
 
 CREATE TABLE audit (
-    audit_key  INTEGER PRIMARY KEY AUTOINCREMENT,
+    audit_key  {key},
     at         BIGINT  NOT NULL,
     who        TEXT    NOT NULL,
     came_from  TEXT    NOT NULL,
@@ -86,6 +86,7 @@ CREATE TABLE audit (
 );
 
 -- Appended, never changed.
+-- {sqlite}
 CREATE TRIGGER audit_is_not_changed BEFORE UPDATE ON audit
 BEGIN
     SELECT RAISE(ABORT, 'the audit is never changed');
@@ -95,6 +96,18 @@ CREATE TRIGGER audit_is_not_removed BEFORE DELETE ON audit
 BEGIN
     SELECT RAISE(ABORT, 'the audit is never removed');
 END;
+-- {postgres}
+CREATE FUNCTION refuse_change_of_audit() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'the audit is never changed or removed';
+END $$;
+
+CREATE TRIGGER audit_is_not_changed BEFORE UPDATE OR DELETE ON audit
+FOR EACH ROW EXECUTE FUNCTION refuse_change_of_audit();
+
+CREATE TRIGGER audit_is_not_emptied BEFORE TRUNCATE ON audit
+FOR EACH STATEMENT EXECUTE FUNCTION refuse_change_of_audit();
+-- {both}
 
 -- What the store knows about itself, such as which server key belongs to it.
 CREATE TABLE facts (

@@ -1,0 +1,97 @@
+//! What callers ask: where a conference ID leads, and whether a PIN starts the meeting.
+
+use super::budget::{self, Budget, Charge, PinTry, Verdict};
+use super::contract::{Origin, StoreError};
+use super::rows::RightPin;
+use super::store::Store;
+use crate::words::answer::{Conference, ConferenceAnswer, PinAnswer};
+use crate::words::ids::{ConferenceId, ConferenceKey};
+use crate::words::secret::Secret;
+
+impl Store {
+    /// What does this conference ID lead to? A wrong one is counted; a right one is found whatever the counts are, and
+    /// needs nothing to be written.
+    pub async fn find_conference(&self, id: &ConferenceId, origin: &Origin) -> Result<ConferenceAnswer, StoreError> {
+        let settings = self.settings().await?;
+        if let Some(conference) = self.rows().find_conference(*id, self.now()).await? {
+            return Ok(ConferenceAnswer::Found(Conference { announcements: settings.announcements, ..conference }));
+        }
+        let charges = budget::conference_id_charges(origin, &settings);
+        let judge = |counts: &[u32]| budget::judge_conference_id(&charges, counts);
+        let counts = self.rows().charge(self.now(), &charges, &judge).await?;
+        if judge(&counts) {
+            alert_used_up(&charges, &counts);
+            Ok(ConferenceAnswer::Unknown)
+        } else {
+            Ok(ConferenceAnswer::UnknownAndOutOfTries)
+        }
+    }
+
+    /// What this conference ID leads to, for somebody who has signed in: nothing is counted.
+    pub async fn conference(&self, id: &ConferenceId) -> Result<Option<Conference>, StoreError> {
+        let settings = self.settings().await?;
+        let found = self.rows().find_conference(*id, self.now()).await?;
+        Ok(found.map(|conference| Conference { announcements: settings.announcements, ..conference }))
+    }
+
+    /// Does this PIN start this meeting?
+    ///
+    /// ```text
+    ///  charge all budgets ──refused──▶ OutOfTries            (counted first: many at once get no more tries than one)
+    ///        │
+    ///  argon2, always, also where there is nothing to check  (right, wrong and unknown take the same time)
+    ///        │ right
+    ///  still the PIN that holds? give the charges back       (a reset in between wins)
+    /// ```
+    pub async fn verify_pin(
+        &self,
+        conference: ConferenceKey,
+        pin: &Secret,
+        origin: &Origin,
+    ) -> Result<PinAnswer, StoreError> {
+        let now = self.now();
+        let settings = self.settings().await?;
+        let caller = budget::caller_subject(origin);
+        let Some(kept) = self.rows().find_pin(conference, &caller, now.before(budget::KNOWN_CALLER_FOR)).await? else {
+            self.hasher().verify_nothing(pin).await?;
+            return Ok(PinAnswer::Wrong);
+        };
+        let fingerprint = self.hasher().fingerprint("pin", pin.expose())?;
+        let entry = PinTry {
+            organizer: kept.organizer,
+            organizer_identity: &kept.organizer_identity,
+            digits: kept.digits,
+            origin,
+            fingerprint: &fingerprint,
+        };
+        let charges = budget::pin_charges(&entry, &settings);
+        let verdict = |counts: &[u32]| budget::judge_pin(&charges, counts, kept.known_caller);
+        let take = |counts: &[u32]| !matches!(verdict(counts), Verdict::Refuse(_));
+        let counts = self.rows().charge(now, &charges, &take).await?;
+        let verdict = verdict(&counts);
+        if let Verdict::Refuse(_) = verdict {
+            return Ok(PinAnswer::OutOfTries);
+        }
+        let matches = self.hasher().verify(pin, &kept.hash).await?;
+        if matches && verdict == Verdict::Check {
+            let known = Some(caller.as_str()).filter(|_| !origin.caller().is_empty());
+            let right =
+                RightPin { organizer: kept.organizer, generation: kept.generation, charges: &charges, caller: known };
+            if self.rows().pin_was_right(self.now(), &right).await? {
+                return Ok(PinAnswer::Right);
+            }
+        }
+        alert_used_up(&charges, &counts);
+        Ok(PinAnswer::Wrong)
+    }
+}
+
+/// One line at the moment in which a budget becomes used up, not one for each try after it.
+fn alert_used_up(charges: &[Charge], counts_before: &[u32]) {
+    for (charge, before) in charges.iter().zip(counts_before) {
+        if before.saturating_add(1) == charge.limit {
+            let subject = if charge.budget == Budget::SamePin { "one PIN on many meetings" } else { &charge.subject };
+            tracing::warn!(budget = %charge.budget, subject, limit = charge.limit, "a budget of wrong entries is used up");
+        }
+    }
+}
