@@ -164,7 +164,7 @@ pub async fn start(
         };
         let mut pages = http::router(status, measures, config.http.metrics);
         if let Some(store) = store {
-            pages = pages.merge(web::router(Site::new(store, &config.http.trusted_proxies)));
+            pages = pages.merge(web::router(Site::new(store, live.clone(), &config.http.trusted_proxies)));
         }
         let pages = web::guarded(pages, config.http.trusted_proxies.clone().into());
         tokio::spawn(web::listener::serve(listener, tls, pages, ended));

@@ -40,10 +40,12 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
 use axum::middleware;
+use tokio::sync::Semaphore;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::timeout::TimeoutLayer;
 
 use crate::credentials::Store;
+use crate::server::live::Live;
 use crate::sip::Network;
 use problem::Problem;
 
@@ -53,17 +55,24 @@ const BODY_BYTES_MAX: usize = 64 * 1024;
 /// From the head of a request to the head of its answer. The slowest operations hash a few times.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 
+/// Listeners to live events at once: a few for each person who looks on.
+const STREAMS: usize = 128;
+
 /// What routes work with. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Site {
     pub store: Arc<Store>,
+    pub live: Live,
     /// Whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed: `http.trusted_proxies`.
     pub trusted_proxies: Arc<[Network]>,
+    /// Places for listeners to live events.
+    streams: Arc<Semaphore>,
 }
 
 impl Site {
-    pub fn new(store: Arc<Store>, trusted_proxies: &[Network]) -> Site {
-        Site { store, trusted_proxies: trusted_proxies.into() }
+    pub fn new(store: Arc<Store>, live: Live, trusted_proxies: &[Network]) -> Site {
+        let streams = Arc::new(Semaphore::new(STREAMS));
+        Site { store, live, trusted_proxies: trusted_proxies.into(), streams }
     }
 }
 

@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 
 use crate::admin::AdminError;
 use crate::credentials::StoreError;
+use crate::server::live::LiveError;
 
 /// What every `type` begins with; what follows is the same in every version.
 const TYPE_PREFIX: &str = "urn:anteroom:problem:";
@@ -120,6 +121,16 @@ impl From<AdminError> for Problem {
     fn from(error: AdminError) -> Problem {
         match error {
             AdminError::Store(error) => error.into(),
+            AdminError::Live(LiveError::NoAnswer) => {
+                Problem::new(StatusCode::SERVICE_UNAVAILABLE, "no-answer", error.to_string()).again_after(STORE_AGAIN_S)
+            }
+            AdminError::Live(LiveError::Refused(refusal)) if refusal.is_gone() => {
+                Problem::new(StatusCode::NOT_FOUND, "gone", refusal.to_string())
+            }
+            AdminError::Live(LiveError::Refused(refusal)) => {
+                Problem::new(StatusCode::CONFLICT, "not-now", refusal.to_string())
+            }
+            AdminError::NoConference(_) => Problem::new(StatusCode::NOT_FOUND, "no-conference", error.to_string()),
             error => Problem::invalid(error.to_string()),
         }
     }

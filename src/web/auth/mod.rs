@@ -8,10 +8,12 @@
 //! | file | its idea |
 //! | --- | --- |
 //! | [`principal`] | who asks, as an extractor; what each role may do |
+//! | [`tries`] | how often who may try a password |
 //! | [`identify`] | from cookie or token to the principal, and the proof that a page of ours asks (CSRF) |
 
 pub mod identify;
 pub mod principal;
+pub mod tries;
 
 pub use identify::identify;
 pub use principal::{Administrators, Operators, Principal, Role, SignedInBy};
