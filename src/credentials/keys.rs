@@ -52,6 +52,10 @@ keys! {
     MailKey;
     /// A line of the audit.
     AuditKey;
+    /// Somebody who signs in.
+    AccountKey;
+    /// A program's token.
+    ApiTokenKey;
 }
 
 /// Where the next page of a list begins that is in the order of a time: after this time and key.

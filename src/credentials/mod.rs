@@ -18,6 +18,8 @@
 //! | [`users`] | enabling, disabling, new PINs and conference IDs |
 //! | [`numbers`], [`scheduled`] | dial-in numbers; meetings with a conference ID of their own |
 //! | [`outbox`] | mails, in the transaction of what they tell about |
+//! | [`accounts`] | people who sign in: roles and passwords |
+//! | [`bearer`] | what lets somebody in by being held: sessions, tokens, links |
 //! | [`pin`] | PINs and conference IDs: how they are made, and which are too easy |
 //! | [`hashing`] | argon2id with the server key, off the async threads, few at a time |
 //! | [`server_key`] | the key file |
@@ -32,6 +34,8 @@
 //! is counted *before* it is looked at, so that a hundred lines at once get no more tries than one. A right conference ID
 //! is found whatever any budget says.
 
+pub mod accounts;
+pub mod bearer;
 pub mod budget;
 pub mod calls;
 pub mod contract;
@@ -51,13 +55,15 @@ pub mod settings;
 pub mod store;
 pub mod users;
 
+pub use accounts::{Account, AccountPage, NewAccount, Role};
+pub use bearer::{ApiToken, LinkPurpose, NewApiToken, SignedIn};
 pub use contract::{
     Actor, AuditEntry, Clock, Enabled, Identity, NotAnIdentity, OpenError, Origin, Page, StoreError, Timestamp, User,
     UserChange, UserDetails,
 };
 pub use example::{FirstStart, first_start_example};
 pub use gate::{Answer, Gate};
-pub use keys::{AuditKey, Cursor, MailKey, NumberKey};
+pub use keys::{AccountKey, ApiTokenKey, AuditKey, Cursor, MailKey, NumberKey};
 pub use numbers::{NewNumber, Number};
 pub use outbox::{ClaimedMail, Mail, MailFailure, MailKind, MailPage, MailState, MailWish};
 pub use scheduled::{MeetingChange, MeetingPage, MeetingPlan, ScheduledMeeting};

@@ -1,9 +1,10 @@
 //! Enabling and disabling users, and giving them PINs and conference IDs.
 
 use super::contract::{Actor, Enabled, Identity, Page, StoreError, User, UserChange, UserDetails};
+use super::database::{Ask, sql};
 use super::outbox::{self, MailKind, MailWish};
 use super::pin;
-use super::rows::common::{user_by_identity, user_lock, write_audit};
+use super::rows::common::{user_by_identity, user_from, user_lock, write_audit};
 use super::rows::{Change, Enabling, NewPin, NewUser, audit_entry};
 use super::settings::lobby_policy_name;
 use super::store::{CONFERENCE_ID_DRAWS, Store};
@@ -153,6 +154,12 @@ impl Store {
 
     pub async fn user(&self, identity: &Identity) -> Result<User, StoreError> {
         self.rows().user(identity).await?.ok_or_else(|| StoreError::NoUser(identity.clone()))
+    }
+
+    pub async fn user_by_key(&self, key: UserKey) -> Result<User, StoreError> {
+        let row = self.database().optional(sql("SELECT * FROM shown_users WHERE user_key = $1").bind(key)).await?;
+        let user = row.as_ref().map(user_from).transpose()?;
+        user.ok_or_else(|| StoreError::NotThere { what: "user with key", name: key.to_string() })
     }
 
     pub async fn users(&self, page: &Page) -> Result<Vec<User>, StoreError> {

@@ -2,6 +2,7 @@
 //! who started it.
 
 use std::io::Write;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -10,7 +11,8 @@ use tracing_subscriber::EnvFilter;
 
 use super::{RunningServer, StartError, start};
 use crate::config::{Config, LogFormat, StoreUrl};
-use crate::credentials::{FirstStart, OpenError, Store, StoreError, first_start_example};
+use crate::credentials::example::reachable;
+use crate::credentials::{Actor, FirstStart, LinkPurpose, OpenError, Store, StoreError, first_start_example};
 use crate::words::limits;
 
 /// Why `serve` ends with an error. One line each.
@@ -74,6 +76,9 @@ async fn run(config: &Config) -> Result<(), ServeError> {
         _ => None,
     };
     say_ready(config, &server, example.as_ref());
+    if let Some(address) = server.http_address() {
+        first_administrator(config, &store, address).await?;
+    }
 
     tokio::select! {
         () = server.ended() => {
@@ -109,6 +114,32 @@ fn say_ready(config: &Config, server: &RunningServer, example: Option<&FirstStar
         // For the person at the terminal, once; the log never has a PIN.
         let _ = write!(std::io::stdout(), "{}", example.greeting(server.sip_addresses()));
     }
+}
+
+/// Whoever started the server may make himself its first administrator, by a link that works once. Like a PIN it is for
+/// the person at the terminal; the log never has it. It stands behind a `#`, where no browser sends it to anybody.
+async fn first_administrator(config: &Config, store: &Store, address: SocketAddr) -> Result<(), ServeError> {
+    if !address.ip().is_loopback() && config.http.tls.is_none() && config.http.trusted_proxies.is_empty() {
+        tracing::warn!(
+            %address,
+            "passwords and PINs cross the network in clear: set http.tls_certificate and http.tls_key, or keep http.listen \
+             on loopback behind a proxy that has TLS"
+        );
+    }
+    if store.has_accounts().await? {
+        return Ok(());
+    }
+    let actor = Actor::new("anteroom", "first start");
+    let link = store.make_link(&actor, LinkPurpose::FirstAdministrator).await?;
+    let scheme = if config.http.tls.is_some() { "https" } else { "http" };
+    let _ = write!(
+        std::io::stdout(),
+        "Nobody can sign in to the console yet. Make the first administrator by this link, which works once and for a day:\n\
+         \n    {scheme}://{}/first-administrator#{}\n\n",
+        reachable(address),
+        link.expose()
+    );
+    Ok(())
 }
 
 fn start_log(config: &Config) -> Result<(), ServeError> {

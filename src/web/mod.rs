@@ -47,6 +47,8 @@ use tower_http::timeout::TimeoutLayer;
 use crate::credentials::Store;
 use crate::server::live::Live;
 use crate::sip::Network;
+use auth::sign_in::SIGN_INS_AT_ONCE;
+use auth::tries::SignInTries;
 use problem::Problem;
 
 /// The largest body of a request, unless a route says otherwise: no form and no JSON of ours comes near it.
@@ -67,12 +69,22 @@ pub struct Site {
     pub trusted_proxies: Arc<[Network]>,
     /// Places for listeners to live events.
     streams: Arc<Semaphore>,
+    /// How often who has tried a password.
+    tries: Arc<SignInTries>,
+    /// Places for passwords that are checked.
+    sign_ins: Arc<Semaphore>,
 }
 
 impl Site {
     pub fn new(store: Arc<Store>, live: Live, trusted_proxies: &[Network]) -> Site {
-        let streams = Arc::new(Semaphore::new(STREAMS));
-        Site { store, live, trusted_proxies: trusted_proxies.into(), streams }
+        Site {
+            store,
+            live,
+            trusted_proxies: trusted_proxies.into(),
+            streams: Arc::new(Semaphore::new(STREAMS)),
+            tries: Arc::default(),
+            sign_ins: Arc::new(Semaphore::new(SIGN_INS_AT_ONCE)),
+        }
     }
 }
 

@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | [`extract`] | what a request brings, refused with a problem where it is not what it should be |
 //! | [`describe`] | what all operations have in common in the description: pages, problems, sign-in |
-//! | [`users`], [`organization`], [`live`] | the operations |
+//! | [`users`], [`organization`], [`live`], [`session`] | the operations |
 //!
 //! The description (OpenAPI 3.1) at `/api/openapi.json` is made from the routes themselves, see [`routes`].
 
@@ -12,6 +12,7 @@ pub mod describe;
 pub mod extract;
 pub mod live;
 pub mod organization;
+pub mod session;
 pub mod users;
 
 use std::sync::LazyLock;
@@ -35,7 +36,11 @@ pub fn router() -> Router<Site> {
 
 /// Every route with its description, from one place.
 fn routes() -> OpenApiRouter<Site> {
-    let v1 = OpenApiRouter::new().merge(users::routes()).merge(organization::routes()).merge(live::routes());
+    let v1 = OpenApiRouter::new()
+        .merge(users::routes())
+        .merge(organization::routes())
+        .merge(live::routes())
+        .merge(session::routes());
     OpenApiRouter::with_openapi(describe::Description::openapi()).nest("/api/v1", v1)
 }
 

@@ -9,18 +9,8 @@ use axum::http::request::Parts;
 use super::super::Site;
 use super::super::problem::Problem;
 use crate::admin::Administrator;
-use crate::credentials::Actor;
+use crate::credentials::{Actor, Role};
 use crate::words::ids::UserKey;
-
-/// What somebody may do. Each role may do all that those above it in this list may.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Role {
-    /// Sees himself: his conference ID and numbers; schedules meetings; starts his own.
-    User,
-    /// Looks at and acts on live meetings.
-    Operator,
-    Administrator,
-}
 
 /// How somebody has shown who he is.
 #[derive(Debug, Clone, PartialEq, Eq)]
