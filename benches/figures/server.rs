@@ -51,6 +51,8 @@ impl Server {
             "log.format=json".to_owned(),
             format!("rtp.ports={RTP_PORTS}"),
             format!("limits.calls={calls}"),
+            // What is measured is what can be had, not what is allowed.
+            "limits.calls_per_second=100000".to_owned(),
             format!("limits.meeting_participants={calls}"),
             format!("audio.prompts={}", prompts.display()),
             "attendant.organizer_question_s=0.5".to_owned(),

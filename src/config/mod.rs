@@ -25,7 +25,7 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::sip::{Network, Trunk, TrunkTable};
+use crate::sip::{Network, Strangers, Trunk, TrunkTable};
 use crate::words::limits;
 use crate::words::secret::Secret;
 use keys::Keys;
@@ -88,8 +88,8 @@ pub struct SipConfig {
     pub session_expires: Option<Duration>,
     /// The Server header that trunks (never strangers) are shown.
     pub server_header: Option<String>,
-    /// Whether a source that is in no trunk gets any answer at all.
-    pub answer_strangers: bool,
+    /// What a source that is in no trunk gets.
+    pub strangers: Strangers,
 }
 
 impl SipConfig {
@@ -134,6 +134,8 @@ pub struct MediaConfig {
 pub struct LimitsConfig {
     /// Calls at once; the next INVITE gets 503.
     pub calls: usize,
+    /// New calls in a second; the next INVITE gets 503. What a source may send otherwise follows from it.
+    pub calls_per_second: u32,
     /// Callers in one meeting at once, those in its lobby among them.
     pub meeting_participants: usize,
 }
@@ -267,11 +269,15 @@ impl Default for Config {
                 advertise: Vec::new(),
                 session_expires: Some(seconds(1800)),
                 server_header: Some("Anteroom".to_owned()),
-                answer_strangers: true,
+                strangers: Strangers::Drop,
             },
             rtp: RtpConfig { address: None, advertise: Vec::new(), ports: 20_000..=29_999 },
             media: MediaConfig { threads: None, silence: seconds(300) },
-            limits: LimitsConfig { calls: limits::CALLS, meeting_participants: limits::CALLS },
+            limits: LimitsConfig {
+                calls: limits::CALLS,
+                calls_per_second: limits::CALLS_PER_SECOND,
+                meeting_participants: limits::CALLS,
+            },
             audio: AudioConfig::default(),
             attendant: AttendantConfig {
                 prompt_repeat: seconds(10),
@@ -348,7 +354,7 @@ impl Config {
         keys.read("sip.advertise", optional_list(advertised_addresses), &mut config.sip.advertise)?;
         keys.read("sip.session_expires_s", optional(session_interval), &mut config.sip.session_expires)?;
         keys.read("sip.server_header", optional(header_text), &mut config.sip.server_header)?;
-        keys.read("sip.answer_strangers", boolean, &mut config.sip.answer_strangers)?;
+        keys.read("sip.strangers", strangers, &mut config.sip.strangers)?;
 
         keys.read("rtp.address", optional(ip_address), &mut config.rtp.address)?;
         keys.read("rtp.advertise", optional_list(ip_addresses), &mut config.rtp.advertise)?;
@@ -357,6 +363,7 @@ impl Config {
         keys.read("media.silence_s", seconds, &mut config.media.silence)?;
 
         keys.read("limits.calls", count(1, 100_000), &mut config.limits.calls)?;
+        keys.read("limits.calls_per_second", calls_per_second, &mut config.limits.calls_per_second)?;
         keys.read("limits.meeting_participants", count(2, 100_000), &mut config.limits.meeting_participants)?;
 
         keys.read("audio.prompts", optional(path), &mut config.audio.prompts)?;

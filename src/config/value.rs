@@ -10,7 +10,7 @@ use tracing_subscriber::filter::LevelFilter;
 
 use super::{DialInNumber, LeaderLeaves, LogFormat, Records, StoreUrl};
 use crate::credentials::database::postgres;
-use crate::sip::{Network, Trunk};
+use crate::sip::{Network, Strangers, Trunk};
 use crate::words::secret::Secret;
 
 /// The longest time that can be set: a week. Timers need no more, and nothing overflows.
@@ -245,6 +245,20 @@ pub fn store_url(value: &Value) -> Read<StoreUrl> {
     }
 }
 
+pub fn strangers(value: &Value) -> Read<Strangers> {
+    match value.as_text() {
+        Some("drop") => Ok(Strangers::Drop),
+        Some("refuse") => Ok(Strangers::Refuse),
+        _ => Err("drop or refuse".to_owned()),
+    }
+}
+
+/// Calls a second.
+pub fn calls_per_second(value: &Value) -> Read<u32> {
+    let calls = count(1, 100_000)(value)?;
+    u32::try_from(calls).map_err(|_| "a smaller number".to_owned())
+}
+
 pub fn leader_leaves(value: &Value) -> Read<LeaderLeaves> {
     match value.as_text() {
         Some("goes-on") => Ok(LeaderLeaves::GoesOn),
@@ -321,19 +335,20 @@ impl<'a> Entry<'a> {
     }
 }
 
-/// Tables of `name`, `from` (addresses and address ranges) and `vouches`.
+/// Tables of `name`, `from` (addresses and address ranges), `vouches` and `calls`.
 pub fn trunks(value: &Value) -> Read<Vec<Trunk>> {
     let allowed = "a list of tables such as { name = \"carrier\", from = [\"192.0.2.0/24\"], vouches = false }";
     let items = value.as_list();
     let mut trunks: Vec<Trunk> = Vec::new();
-    for entry in Entry::each("the trunk", &items, &["name", "from", "vouches"], allowed)? {
+    for entry in Entry::each("the trunk", &items, &["name", "from", "vouches", "calls"], allowed)? {
         let name = entry.require("name", text)?;
         if trunks.iter().any(|trunk| *trunk.name == *name) {
             return Err(entry.blame("name", "another name: this one is taken"));
         }
         let from = entry.require("from", networks)?;
         let vouches = entry.get("vouches", boolean)?.unwrap_or(false);
-        trunks.push(Trunk { name: name.into(), from, vouches });
+        let calls = entry.get("calls", optional(count(1, 100_000)))?.flatten();
+        trunks.push(Trunk { name: name.into(), from, vouches, calls });
     }
     Ok(trunks)
 }

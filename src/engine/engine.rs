@@ -15,7 +15,7 @@ use crate::media::{PlaneCommand, PlaneEvent};
 use crate::meeting::{self, Room};
 use crate::sip::{
     Admission, Command, EndReason, Endpoint, EndpointConfig, Flow, HangUpReason, IncomingCall, LocalMedia, Refusal,
-    RefusedRequest, SipEvent, Transmit,
+    Refusals, RefusedRequest, SipEvent, Transmit,
 };
 use crate::words::answer::{Conference, ConferenceAnswer, PinAnswer};
 use crate::words::event::{CallFact, Caller, EndCause, Event, MeetingFact, Reached};
@@ -149,6 +149,7 @@ impl Engine {
 
     /// One SIP datagram, or one framed message of a connection.
     pub fn handle_message(&mut self, now: Instant, flow: &Flow, bytes: Bytes) {
+        self.endpoint.set_accepting(self.admission());
         self.endpoint.handle_message(now, flow, bytes);
         self.settle(now);
     }
@@ -245,7 +246,6 @@ impl Engine {
     /// No new calls; what goes on goes on for `grace`, then everybody is hung up.
     pub fn handle_shutdown(&mut self, now: Instant, grace: Duration) {
         self.draining = true;
-        self.endpoint.set_accepting(Admission::Draining { retry_after_s: self.settings.retry_after_s });
         self.deadlines.set(Owner::Shutdown, now.checked_add(grace));
         self.settle(now);
     }
@@ -290,6 +290,22 @@ impl Engine {
 
     pub fn poll_output(&mut self) -> Option<Output> {
         self.outputs.pop_front()
+    }
+
+    /// All SIP requests that were refused so far.
+    pub fn refusals(&self) -> &Refusals {
+        self.endpoint.refusals()
+    }
+
+    /// One message makes one call at most, so this holds until the next one.
+    fn admission(&self) -> Admission {
+        if self.draining {
+            Admission::Draining { retry_after_s: self.settings.retry_after_s }
+        } else if self.calls.len() >= self.settings.calls {
+            Admission::Full
+        } else {
+            Admission::Open
+        }
     }
 
     pub fn is_draining(&self) -> bool {
@@ -358,18 +374,6 @@ impl Engine {
             trunk: incoming.trunk,
             source: incoming.flow.remote,
         };
-        if self.calls.len() >= self.settings.calls {
-            let refusal = Refusal::Full { retry_after_s: self.settings.retry_after_s };
-            self.outputs.push_back(Output::Event(Event::RequestRefused {
-                source: caller.source,
-                method: "INVITE".into(),
-                status: Some(refusal.status()),
-                caller: caller.number,
-                called: caller.called,
-                why: format!("{} calls are going on, as many as limits.calls allows", self.calls.len()),
-            }));
-            return self.sip(now, Command::Reject { session, refusal });
-        }
         let attendant = Attendant::new(key, incoming.asserted_identity, self.settings.attendant.clone());
         self.outputs.push_back(Output::Event(Event::CallArrived { call: key, at: now, caller: caller.clone() }));
         self.calls.insert(key, Call::new(key, session, attendant, caller, now));
@@ -386,6 +390,7 @@ impl Engine {
             caller: request.caller.unwrap_or_default(),
             called: request.called.unwrap_or_default(),
             why: request.why,
+            suppressed: request.suppressed,
         }));
     }
 

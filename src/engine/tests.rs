@@ -79,7 +79,7 @@ impl World {
         let mut settings = EngineSettings::default();
         let network = "127.0.0.0/8".parse().unwrap();
         settings.sip.trunks =
-            TrunkTable::new(vec![Trunk { name: "carrier".into(), from: vec![network], vouches: true }]);
+            TrunkTable::new(vec![Trunk { name: "carrier".into(), from: vec![network], vouches: true, calls: None }]);
         change(&mut settings);
         World {
             now: Instant::now(),

@@ -8,6 +8,8 @@
 //! | [`ports`] | which RTP port pairs are free |
 //! | [`audio`], `audio_embedded` | prompts, music and chimes: an operator's files, and those in the binary |
 //! | [`sip_transport`], [`sip_udp`], [`sip_tcp`], [`sip_stream`] | SIP over datagrams and over streams |
+//! | [`sip_connections`] | which TCP connections are open, and which one makes room |
+//! | [`sip_sources`], [`sip_inputs`] | how much a source may send; the way to the engine, trunks first |
 //! | [`route`] | which local address reaches a peer |
 
 pub mod audio;
@@ -16,6 +18,9 @@ pub mod media_loop;
 pub mod media_thread;
 pub mod ports;
 pub mod route;
+pub mod sip_connections;
+pub mod sip_inputs;
+pub mod sip_sources;
 pub mod sip_stream;
 pub mod sip_tcp;
 pub mod sip_transport;

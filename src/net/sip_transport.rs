@@ -1,36 +1,18 @@
-//! The SIP front end's sockets: bound at start, read into one bounded channel, written without ever waiting.
+//! The SIP front end's sockets: bound at start, read into bounded queues, written without ever waiting.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use bytes::Bytes;
 use tokio::net::{TcpListener, UdpSocket};
-use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::route::Routes;
+use super::sip_connections::Connections;
+use super::sip_inputs::SipSender;
+use super::sip_sources::Excess;
 use super::{sip_tcp, sip_udp};
-use crate::sip::{Flow, Transmit, Transport};
-
-/// What the sockets bring.
-#[derive(Debug)]
-pub enum SipInput {
-    /// One datagram, or one framed message of a stream.
-    Message { flow: Flow, bytes: Bytes },
-    /// The TCP connection of this number is gone.
-    ConnectionLost { connection: u64 },
-}
-
-/// A message larger than this waits for the engine only while few others do. Without this bound a flood of 64 KiB each
-/// would fill the engine's queue with a gigabyte.
-const LARGE_BYTES: usize = 4 * 1024;
-const LARGE_BEHIND_AT_MOST: usize = 256;
-
-/// Whether the engine keeps up well enough to take a message of this size.
-pub(super) fn has_room_for(inputs: &mpsc::Sender<SipInput>, bytes: usize) -> bool {
-    bytes <= LARGE_BYTES || inputs.max_capacity().saturating_sub(inputs.capacity()) < LARGE_BEHIND_AT_MOST
-}
+use crate::sip::{Transmit, Transport};
 
 /// A socket could not be had.
 #[derive(Debug, thiserror::Error)]
@@ -48,14 +30,30 @@ pub struct Drops {
     pub received: AtomicU64,
     /// Messages that a socket would not take at once. SIP sends them again.
     pub sent: AtomicU64,
-    /// Connections refused or closed for a limit.
+    /// Connections refused for a limit.
     pub connections: AtomicU64,
+    /// Connections closed to make room for others.
+    pub evicted: AtomicU64,
+    /// Messages of sources that sent more than they may, as [`Excess::ALL`] has them.
+    excess: [AtomicU64; Excess::ALL.len()],
+}
+
+impl Drops {
+    pub(super) fn count_excess(&self, why: Excess) {
+        if let Some(count) = self.excess.get(why as usize) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    pub fn excess(&self) -> [(Excess, u64); Excess::ALL.len()] {
+        Excess::ALL.map(|why| (why, self.excess.get(why as usize).map_or(0, |count| count.load(Ordering::Relaxed))))
+    }
 }
 
 /// All bound sockets. Dropping it ends their tasks.
 pub struct SipTransport {
     udp: Vec<(SocketAddr, Arc<UdpSocket>)>,
-    connections: Arc<sip_tcp::Connections>,
+    connections: Arc<Connections>,
     pub drops: Arc<Drops>,
     addresses: Vec<SocketAddr>,
     _tasks: JoinSet<()>,
@@ -68,11 +66,11 @@ impl SipTransport {
     /// The first address that can't be bound, with the reason.
     pub async fn bind(
         listen: &[SocketAddr],
-        inputs: mpsc::Sender<SipInput>,
+        inputs: SipSender,
         routes: Arc<Routes>,
     ) -> Result<SipTransport, BindError> {
-        let drops = Arc::new(Drops::default());
-        let connections = Arc::new(sip_tcp::Connections::new(drops.clone()));
+        let drops = inputs.drops().clone();
+        let connections = Arc::new(Connections::new(drops.clone()));
         let mut transport =
             SipTransport { udp: Vec::new(), connections, drops, addresses: Vec::new(), _tasks: JoinSet::new() };
         for &address in listen {
@@ -81,13 +79,7 @@ impl SipTransport {
             let udp = Arc::new(udp);
             transport.addresses.push(bound);
             transport.udp.push((bound, udp.clone()));
-            transport._tasks.spawn(sip_udp::receive(
-                udp,
-                bound,
-                inputs.clone(),
-                routes.clone(),
-                transport.drops.clone(),
-            ));
+            transport._tasks.spawn(sip_udp::receive(udp, bound, inputs.clone(), routes.clone()));
             transport._tasks.spawn(sip_tcp::accept(tcp, transport.connections.clone(), inputs.clone()));
         }
         Ok(transport)

@@ -3,15 +3,14 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::UdpSocket;
-use tokio::sync::mpsc;
 
 use super::route::Routes;
-use super::sip_transport::{Drops, SipInput, canonical, has_room_for};
+use super::sip_inputs::{Offered, SipSender};
+use super::sip_transport::canonical;
 use crate::sip::{Flow, Transport};
 use crate::words::limits;
 
@@ -30,15 +29,9 @@ pub(super) fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
     UdpSocket::from_std(socket.into())
 }
 
-/// Brings every datagram to the engine until it is gone. When the engine's inputs are full the datagram is dropped, not
-/// the socket blocked: SIP over UDP repeats itself, and a queue of stale requests helps nobody.
-pub(super) async fn receive(
-    socket: Arc<UdpSocket>,
-    bound: SocketAddr,
-    inputs: mpsc::Sender<SipInput>,
-    routes: Arc<Routes>,
-    drops: Arc<Drops>,
-) {
+/// Brings every datagram that its source may send to the engine, until that is gone. The socket is never blocked: what the
+/// kernel would drop then could be a trunk's.
+pub(super) async fn receive(socket: Arc<UdpSocket>, bound: SocketAddr, inputs: SipSender, routes: Arc<Routes>) {
     let mut buffer = BytesMut::zeroed(limits::SIP_MESSAGE_BYTES);
     loop {
         let Ok((length, remote)) = socket.recv_from(&mut buffer).await else {
@@ -46,19 +39,12 @@ pub(super) async fn receive(
             continue;
         };
         let Some(datagram) = buffer.get(..length) else { continue };
-        if !has_room_for(&inputs, length) {
-            drops.received.fetch_add(1, Ordering::Relaxed);
-            continue;
-        }
         let remote = canonical(remote);
+        let Some(standing) = inputs.judge(remote, datagram) else { continue };
         let local = SocketAddr::new(routes.local_address(bound.ip(), remote.ip()), bound.port());
         let flow = Flow { transport: Transport::Udp, local, remote, connection: 0 };
-        match inputs.try_send(SipInput::Message { flow, bytes: Bytes::copy_from_slice(datagram) }) {
-            Ok(()) => {}
-            Err(mpsc::error::TrySendError::Full(_)) => {
-                drops.received.fetch_add(1, Ordering::Relaxed);
-            }
-            Err(mpsc::error::TrySendError::Closed(_)) => return,
+        if inputs.offer_datagram(standing, flow, datagram) == Offered::Closed {
+            return;
         }
     }
 }

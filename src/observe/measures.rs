@@ -5,6 +5,8 @@ use std::time::Instant;
 use metrics::{Unit, counter, gauge, histogram};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
+use crate::net::sip_sources::Excess;
+use crate::sip::{Refusals, Shed};
 use crate::words::event::{CallFact, Event, MeetingFact, Reached};
 use crate::words::media::LegStatistics;
 
@@ -18,16 +20,20 @@ pub struct Measures {
 }
 
 /// What other parts of the shell count by themselves, read when `/metrics` is asked for.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct ShellCounts {
     pub calls: u64,
     pub waiting: u64,
     pub in_meeting: u64,
     pub meetings: u64,
     pub sip_transactions: u64,
+    pub refusals: Refusals,
     pub sip_received_dropped: u64,
     pub sip_sent_dropped: u64,
+    /// Of sources that sent more than they may: which bound, how many.
+    pub sip_excess: [(&'static str, u64); Excess::ALL.len()],
     pub sip_connections_refused: u64,
+    pub sip_connections_evicted: u64,
     pub media_ticks: u64,
     pub media_ticks_late: u64,
     pub media_ticks_skipped: u64,
@@ -58,7 +64,19 @@ impl Measures {
             gauge!("anteroom_media_legs").set(counts.media_legs as f64);
             counter!("anteroom_sip_messages_dropped_total", "way" => "received").absolute(counts.sip_received_dropped);
             counter!("anteroom_sip_messages_dropped_total", "way" => "sent").absolute(counts.sip_sent_dropped);
+            for (why, count) in counts.sip_excess {
+                counter!("anteroom_sip_excess_total", "why" => why).absolute(count);
+            }
+            for (status, count) in &counts.refusals.by_status {
+                let status = status.map_or_else(|| "none".to_owned(), |status| status.to_string());
+                counter!("anteroom_requests_refused_total", "status" => status).absolute(*count);
+            }
+            for why in Shed::ALL {
+                let count = counts.refusals.shed.get(&why).copied().unwrap_or(0);
+                counter!("anteroom_invites_shed_total", "why" => why.token()).absolute(count);
+            }
             counter!("anteroom_sip_connections_refused_total").absolute(counts.sip_connections_refused);
+            counter!("anteroom_sip_connections_evicted_total").absolute(counts.sip_connections_evicted);
             counter!("anteroom_media_ticks_total").absolute(counts.media_ticks);
             counter!("anteroom_media_ticks_late_total").absolute(counts.media_ticks_late);
             counter!("anteroom_media_ticks_skipped_total").absolute(counts.media_ticks_skipped);
@@ -90,6 +108,18 @@ impl Measures {
                 "anteroom_requests_refused_total",
                 "SIP requests that became no call, by status"
             );
+            metrics::describe_counter!(
+                "anteroom_invites_shed_total",
+                "INVITEs of trunks answered with 503 for want of room, by what was wanting"
+            );
+            metrics::describe_counter!(
+                "anteroom_sip_excess_total",
+                "SIP messages dropped unread: their source sent more than it may, by the bound"
+            );
+            metrics::describe_counter!(
+                "anteroom_sip_connections_evicted_total",
+                "SIP TCP connections closed to make room: the longest silent first"
+            );
             metrics::describe_counter!("anteroom_pins_wrong_total", "Wrong PINs");
             metrics::describe_counter!("anteroom_pin_tries_used_up_total", "Calls that got no further try of a PIN");
             metrics::describe_counter!("anteroom_conference_ids_unknown_total", "Conference IDs that lead nowhere");
@@ -119,9 +149,8 @@ fn count(event: &Event) {
         Event::CallArrived { caller, .. } => {
             counter!("anteroom_calls_total", "trunk" => caller.trunk.to_string()).increment(1);
         }
-        Event::RequestRefused { status, .. } => {
-            counter!("anteroom_requests_refused_total", "status" => status.map_or_else(|| "none".to_owned(), |status| status.to_string())).increment(1);
-        }
+        // Not all are told: they are counted where they are refused.
+        Event::RequestRefused { .. } => {}
         Event::Call { fact, .. } => match fact {
             CallFact::PinWrong { .. } => counter!("anteroom_pins_wrong_total").increment(1),
             CallFact::PinTriesUsedUp => counter!("anteroom_pin_tries_used_up_total").increment(1),

@@ -26,8 +26,9 @@ impl Story {
     pub fn tell(&mut self, event: &Event) {
         match event {
             Event::CallArrived { call, caller, .. } => self.open(*call, caller),
-            Event::RequestRefused { source, method, status, caller, called, why } => {
-                info!(%source, method, answered = status, from = caller, to = called, "request refused: {why}");
+            Event::RequestRefused { source, method, status, caller, called, why, suppressed } => {
+                let suppressed = Some(suppressed).filter(|count| **count > 0);
+                info!(%source, method, answered = status, from = caller, to = called, suppressed, "request refused: {why}");
             }
             Event::Call { call, fact } => {
                 let Some(told) = self.calls.get_mut(call) else { return };

@@ -16,10 +16,12 @@ use crate::engine::{Counts, Engine, LiveDone, Origin, Output};
 use crate::media::{PlaneCommand, PlaneEvent};
 use crate::net::media_thread::{MediaCounters, MediaThreads};
 use crate::net::route::Routes;
-use crate::net::sip_transport::{Drops, SipInput, SipTransport};
+use crate::net::sip_inputs::{SipInput, SipReceiver};
+use crate::net::sip_transport::{Drops, SipTransport};
 use crate::observe::Observer;
 use crate::observe::http::{Health, Status};
 use crate::observe::measures::ShellCounts;
+use crate::sip::Refusals;
 use crate::words::answer::{ConferenceAnswer, PinAnswer};
 use crate::words::ids::{CallKey, LookupKey};
 use crate::words::limits;
@@ -102,7 +104,7 @@ impl ControlTask {
     }
 
     /// Runs until a shutdown is complete.
-    pub async fn run(mut self, mut sip: mpsc::Receiver<SipInput>, mut control: mpsc::Receiver<Control>) {
+    pub async fn run(mut self, mut sip: SipReceiver, mut control: mpsc::Receiver<Control>) {
         let mut status_due = interval(STATUS_EVERY);
         status_due.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while !self.is_over() {
@@ -117,7 +119,7 @@ impl ControlTask {
                 Some(input) = sip.recv() => {
                     self.sip_input(input);
                     for _ in 1..INPUTS_AT_ONCE {
-                        let Ok(input) = sip.try_recv() else { break };
+                        let Ok(input) = sip.try_recv_of_trunk() else { break };
                         self.sip_input(input);
                     }
                 }
@@ -282,13 +284,19 @@ struct Latest {
     at: Instant,
     draining: bool,
     counts: Counts,
+    refusals: Refusals,
     media: MediaCounters,
 }
 
 impl SharedStatus {
     pub fn new(drops: Arc<Drops>) -> SharedStatus {
-        let latest =
-            Latest { at: Instant::now(), draining: false, counts: Counts::default(), media: MediaCounters::default() };
+        let latest = Latest {
+            at: Instant::now(),
+            draining: false,
+            counts: Counts::default(),
+            refusals: Refusals::default(),
+            media: MediaCounters::default(),
+        };
         SharedStatus { latest: Mutex::new(latest), drops }
     }
 
@@ -297,6 +305,7 @@ impl SharedStatus {
             at: Instant::now(),
             draining: engine.is_draining(),
             counts: engine.counts(),
+            refusals: engine.refusals().clone(),
             media: media.counters(),
         };
         *self.lock() = latest;
@@ -328,8 +337,11 @@ impl Status for SharedStatus {
             in_meeting: latest.counts.in_meeting as u64,
             meetings: latest.counts.meetings as u64,
             sip_transactions: latest.counts.transactions as u64,
+            refusals: latest.refusals.clone(),
             sip_received_dropped: drops.received.load(Ordering::Relaxed),
             sip_sent_dropped: drops.sent.load(Ordering::Relaxed),
+            sip_excess: drops.excess().map(|(why, count)| (why.token(), count)),
+            sip_connections_evicted: drops.evicted.load(Ordering::Relaxed),
             sip_connections_refused: drops.connections.load(Ordering::Relaxed),
             media_ticks: latest.media.ticks,
             media_ticks_late: latest.media.ticks_late,

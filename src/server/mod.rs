@@ -35,6 +35,8 @@ use crate::engine::Engine;
 use crate::net::audio::{self, AudioError};
 use crate::net::media_thread::MediaThreads;
 use crate::net::route::Routes;
+use crate::net::sip_inputs::sip_inputs;
+use crate::net::sip_sources::Sources;
 use crate::net::sip_transport::{BindError, SipTransport};
 use crate::observe::Observer;
 use crate::observe::http;
@@ -43,7 +45,6 @@ use crate::observe::record::{RecordError, RecordTarget};
 use crate::web::listener::HttpBindError;
 use crate::web::tls::TlsError;
 use crate::web::{self, Site};
-use crate::words::limits;
 pub use serve::{ServeError, serve};
 
 use control::{Control, ControlTask, SharedStatus, Shell};
@@ -133,7 +134,8 @@ pub async fn start(
     let observer = Observer::new(records, measures.clone())?;
 
     let routes = Arc::new(Routes::default());
-    let (sip_sender, sip_inputs) = mpsc::channel(limits::ENGINE_INPUTS);
+    let sources = Sources::new(config.sip.trunk_table(), config.limits.calls_per_second);
+    let (sip_sender, sip_inputs) = sip_inputs(sources);
     let transport = SipTransport::bind(&config.sip.listen, sip_sender, routes.clone()).await?;
     let tls = match &config.http.tls {
         Some(files) => Some(web::tls::acceptor(&files.certificate, &files.key)?),

@@ -17,7 +17,8 @@ pub fn engine_settings(config: &Config) -> EngineSettings {
             // A session that waits for its ports or its last ACK is no call any more, or none yet.
             max_sessions: config.limits.calls.saturating_add(config.limits.calls / 4).saturating_add(16),
             server_header: config.sip.server_header.clone(),
-            answer_strangers: config.sip.answer_strangers,
+            strangers: config.sip.strangers,
+            calls_per_second: Some(config.limits.calls_per_second),
             advertise: config.sip.advertise.clone(),
             session_expires: config.sip.session_expires,
             ..sip::EndpointConfig::default()

@@ -110,16 +110,22 @@ impl Arrival {
         sip.or_else(|| identities.iter().find_map(|identity| Some(bounded(&identity.uri.user()?))))
     }
 
-    /// For the log: this request was answered with `status`, or not at all.
-    pub fn refused(&self, status: Option<u16>, why: String) -> RefusedRequest {
+    /// Over UDP anybody can write anybody's address on a request; a tag of ours shows that he has read our answers.
+    pub fn may_be_forged(&self) -> bool {
+        !self.flow.transport.is_reliable() && self.to.tag().is_none()
+    }
+
+    /// For the log.
+    pub fn refused(&self, why: String) -> RefusedRequest {
         RefusedRequest {
             flow: self.flow,
             method: bounded(self.request.method.as_str()),
-            status,
+            status: None,
             caller: Some(user_text(&self.from.uri)),
             called: Some(user_text(&self.request.uri)),
             sip_call_id: Some(bounded(&String::from_utf8_lossy(self.call_id()))),
             why,
+            suppressed: 0,
         }
     }
 }

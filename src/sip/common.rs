@@ -13,8 +13,10 @@ use super::arrival::Arrival;
 use super::body::ACCEPTED;
 use super::config::EndpointConfig;
 use super::dialog::LocalTag;
+use super::event::{RefusedRequest, SipEvent};
 use super::flow::{Flow, Transport};
 use super::outbox::{Outbox, Timing};
+use super::refusals::{Kind, Refused};
 use super::rejection::Rejection;
 use super::session_timer::{Refresher, SessionInterval, TimerWish};
 use super::transaction::ClientKey;
@@ -44,6 +46,7 @@ pub(super) struct Common {
     pub out: Outbox,
     pub servers: ServerTransactions,
     pub clients: ClientTransactions,
+    pub refused: Refused,
     /// What tags of stateless answers are made with.
     tag_secret: u128,
 }
@@ -58,6 +61,7 @@ impl Common {
             out: Outbox::new(timing),
             servers: ServerTransactions::default(),
             clients: ClientTransactions::default(),
+            refused: Refused::default(),
         }
     }
 
@@ -166,8 +170,11 @@ impl Common {
     }
 
     /// Answers a request other than INVITE, and keeps the answer for when it comes again.
-    pub fn answer_other(&mut self, now: Instant, arrival: &Arrival, response: &Response) {
-        let bytes = response.write();
+    pub fn answer_other(&mut self, now: Instant, arrival: &Arrival, response: Response) {
+        self.answer_other_with(now, arrival, write_answer(arrival, response));
+    }
+
+    fn answer_other_with(&mut self, now: Instant, arrival: &Arrival, bytes: Bytes) {
         let flow = arrival.answer_flow();
         if self.has_room() && bytes.len() <= KEPT_ANSWER_BYTES_MAX {
             self.servers.answer_other(now, arrival.transaction_key(), flow, bytes, &mut self.out);
@@ -179,6 +186,23 @@ impl Common {
     /// Refuses a request of a trunk, or one in a dialog: with a transaction where there is room for one, and otherwise
     /// statelessly, which does as well as long as the peer sends its request again (RFC 3261 section 8.2.7).
     pub fn refuse(&mut self, now: Instant, arrival: &Arrival, rejection: &Rejection, tag: Option<LocalTag>) {
+        let bytes = self.write_refusal(arrival, rejection, tag);
+        let is_kept = self.has_room() && bytes.len() <= KEPT_ANSWER_BYTES_MAX;
+        if arrival.request.method == Method::Invite && is_kept {
+            let number = self.servers.begin_invite(arrival.transaction_key(), arrival.answer_flow(), None);
+            self.servers.answer_invite(now, number, rejection.status, bytes, &mut self.out);
+        } else {
+            self.answer_other_with(now, arrival, bytes);
+        }
+    }
+
+    /// Refuses a request of a trunk, and keeps nothing of it.
+    pub fn refuse_and_forget(&mut self, arrival: &Arrival, rejection: &Rejection) {
+        let bytes = self.write_refusal(arrival, rejection, None);
+        self.out.transmit(arrival.answer_flow(), bytes);
+    }
+
+    fn write_refusal(&self, arrival: &Arrival, rejection: &Rejection, tag: Option<LocalTag>) -> Bytes {
         let tag = tag.unwrap_or_else(|| self.stateless_tag(&arrival.transaction_key()));
         let mut response = arrival.answer_base().answer(rejection.status, Some(&tag.to_string()));
         for (name, value) in &rejection.headers {
@@ -187,23 +211,62 @@ impl Common {
         if let Some(name) = &self.config.server_header {
             response.headers.push(HeaderName::Server, name.clone());
         }
-        let bytes = response.write();
-        let is_kept = self.has_room() && bytes.len() <= KEPT_ANSWER_BYTES_MAX;
-        if arrival.request.method == Method::Invite && is_kept {
-            let number = self.servers.begin_invite(arrival.transaction_key(), arrival.answer_flow(), None);
-            self.servers.answer_invite(now, number, rejection.status, bytes, &mut self.out);
-        } else {
-            self.answer_other(now, arrival, &response);
+        write_answer(arrival, response)
+    }
+
+    /// Counts a refused request, and tells of it where it is not one of a flood.
+    pub fn note_refused(
+        &mut self,
+        now: Instant,
+        kind: Kind,
+        status: Option<u16>,
+        describe: impl FnOnce() -> RefusedRequest,
+    ) {
+        if let Some(told) = self.refused.note(now, kind, status, describe) {
+            self.out.event(SipEvent::Refused(told));
         }
     }
 
     /// The tag of an answer that is forgotten as soon as it is sent: the same for the same request (section 8.2.7).
     pub fn stateless_tag(&self, request: &[u8]) -> LocalTag {
+        LocalTag::from_bits(self.hash(request))
+    }
+
+    /// A number for a request that its sender can't foresee.
+    pub fn hash(&self, request: &[u8]) -> u64 {
         let mut hasher = DefaultHasher::new();
         hasher.write_u128(self.tag_secret);
         hasher.write(request);
-        LocalTag::from_bits(hasher.finish())
+        hasher.finish()
     }
+}
+
+/// An answer that nobody's forged question makes larger than it was: what can be spared is left out, the least important
+/// first. (The least that can be said, with our tag and where the question came from, may have some 60 bytes more than a
+/// question in shortest form. It is said all the same: a trunk that gets no answer takes us for gone.)
+fn write_answer(arrival: &Arrival, mut response: Response) -> Bytes {
+    const SPARED: [HeaderName; 7] = [
+        HeaderName::Server,
+        HeaderName::Supported,
+        HeaderName::Accept,
+        HeaderName::Allow,
+        HeaderName::Contact,
+        HeaderName::Warning,
+        HeaderName::AcceptEncoding,
+    ];
+    let mut bytes = response.write();
+    if !arrival.may_be_forged() {
+        return bytes;
+    }
+    for name in SPARED {
+        if bytes.len() <= arrival.bytes {
+            break;
+        }
+        if response.headers.remove(&name) > 0 {
+            bytes = response.write();
+        }
+    }
+    bytes
 }
 
 /// The number in a branch of ours.

@@ -29,8 +29,9 @@ pub struct EndpointConfig {
     pub retry_after_s: u32,
     /// The Server (and User-Agent) header of messages to trunks. Strangers never see it.
     pub server_header: Option<String>,
-    /// Whether sources that are in no trunk get any answer at all.
-    pub answer_strangers: bool,
+    pub strangers: Strangers,
+    /// New calls a second that are taken; more get 503. `None`: as many as come.
+    pub calls_per_second: Option<u32>,
     /// What Via and Contact say instead of the flow's own address: the first one of the flow's family is taken. Port 0
     /// stands for the flow's port.
     pub advertise: Vec<SocketAddr>,
@@ -53,7 +54,8 @@ impl Default for EndpointConfig {
             max_transactions: 100_000,
             retry_after_s: 30,
             server_header: None,
-            answer_strangers: true,
+            strangers: Strangers::Drop,
+            calls_per_second: None,
             advertise: Vec::new(),
             codecs: Codec::ALL.to_vec(),
             session_expires: Some(Duration::from_secs(1800)),
@@ -65,10 +67,22 @@ impl Default for EndpointConfig {
     }
 }
 
+/// What a source that is in no trunk gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Strangers {
+    /// Nothing: for whoever scans addresses nobody is here.
+    #[default]
+    Drop,
+    /// 403, or what else fits, in an answer that says nothing about us and is no larger than the question.
+    Refuse,
+}
+
 /// Whether new calls are taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Admission {
     Open,
+    /// As many calls are going on as may: a new INVITE gets 503.
+    Full,
     /// The process is about to end: a new INVITE gets 503 with this Retry-After; what goes on goes on.
     Draining {
         retry_after_s: u32,

@@ -1,7 +1,7 @@
 //! The endpoint: every message, command and deadline enters here, and finds its transaction and session.
 
 use std::collections::{BTreeSet, HashMap};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use rand::rngs::StdRng;
@@ -10,11 +10,13 @@ use super::answer::{AnswerBase, answer_flow};
 use super::arrival::{Arrival, bounded, user_text};
 use super::command::{Command, CommandError, OutgoingInvite};
 use super::common::{Common, own_branch};
-use super::config::{Admission, EndpointConfig};
+use super::config::{Admission, EndpointConfig, Strangers};
 use super::dialog::{Dialog, LocalTag};
 use super::event::{RefusedRequest, SipEvent};
 use super::flow::{Flow, Transmit};
+use super::load::{Load, Place, Shed};
 use super::offer_answer::check_offer;
+use super::refusals::{Kind, Refusals};
 use super::rejection::Rejection;
 use super::screening::{screen_hops, screen_request_line, screen_require, screen_session_request, screen_size};
 use super::session::{InviteSession, Invited};
@@ -24,9 +26,8 @@ use super::transaction::server::AckOutcome;
 use crate::wire::sip::{Fault, HeaderName, Message, Method, ParseError, Request, Response};
 use crate::words::ids::SessionKey;
 
-/// Refused requests of strangers that are told per second; the others are counted. Scanners send thousands. What nobody
-/// could answer counts among them, wherever it came from.
-const STRANGERS_TOLD_PER_SECOND: u32 = 20;
+/// Who is turned away because too many called in one second may come again after 1 to this many seconds: not all at once.
+const RETRY_AFTER_S_MAX: u64 = 4;
 
 /// How much the endpoint holds at the moment. All zero once every call is over and 64·T1 have passed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -50,8 +51,7 @@ pub struct Endpoint {
     by_invite: HashMap<Box<[u8]>, SessionKey>,
     by_connection: BTreeSet<(u64, SessionKey)>,
     last_session: u64,
-    strangers_told: (Option<Instant>, u32),
-    strangers_untold: u64,
+    load: Load,
 }
 
 /// A session, and by what it is found.
@@ -60,12 +60,16 @@ struct Entry {
     tag: LocalTag,
     invite: Option<Box<[u8]>>,
     connection: u64,
+    /// The part of the load that it is, until it has ended. A call of ours is none.
+    place: Option<Place>,
 }
 
 impl Endpoint {
     /// `random` makes tags, branches and Call-IDs: seed it from the operating system, or with a number in a test.
     pub fn new(config: EndpointConfig, random: StdRng) -> Endpoint {
+        let repeated_for = config.t1.saturating_mul(64);
         Endpoint {
+            load: Load::new(&config.trunks, config.calls_per_second, config.max_sessions, repeated_for),
             common: Common::new(config, random),
             admission: Admission::Open,
             sessions: HashMap::new(),
@@ -73,8 +77,6 @@ impl Endpoint {
             by_invite: HashMap::new(),
             by_connection: BTreeSet::new(),
             last_session: 0,
-            strangers_told: (None, 0),
-            strangers_untold: 0,
         }
     }
 
@@ -137,7 +139,7 @@ impl Endpoint {
         }
         let key = self.next_session();
         let (session, tag) = InviteSession::call(now, &mut self.common, key, call)?;
-        self.insert(key, session, tag, None);
+        self.insert(key, session, tag, None, None);
         Ok(key)
     }
 
@@ -194,9 +196,9 @@ impl Endpoint {
         }
     }
 
-    /// How many refused requests of strangers were not told, since there were too many of them.
-    pub fn strangers_untold(&self) -> u64 {
-        self.strangers_untold
+    /// Everything that was refused so far.
+    pub fn refusals(&self) -> &Refusals {
+        &self.common.refused.counts
     }
 
     fn handle_request(&mut self, now: Instant, flow: &Flow, request: Request, bytes: usize) {
@@ -236,14 +238,17 @@ impl Endpoint {
             // The same INVITE by another way (section 8.2.2.2), or one that comes so late that its transaction is gone.
             return Err(Rejection::new(482, "this INVITE has come already, by another way"));
         }
-        if let Admission::Draining { retry_after_s } = self.admission {
-            return Err(Rejection::unavailable(retry_after_s, "the server is about to end"));
+        // Before anything is read closely, and before anything is kept.
+        let number = self.common.hash(&arrival.transaction_key());
+        if let Some(why) = self.load.was_turned_away(now, number) {
+            self.turn_away(arrival, number, why);
+            return Ok(());
         }
-        if self.sessions.len() >= self.common.config.max_sessions {
-            return Err(Rejection::unavailable(self.common.config.retry_after_s, "too many calls"));
-        }
-        if !self.common.has_room() {
-            return Err(Rejection::unavailable(self.common.config.retry_after_s, "too many transactions"));
+        if let Some(why) = self.overload(now, arrival) {
+            self.turn_away(arrival, number, why);
+            self.load.turn_away(now, number, why);
+            self.common.note_refused(now, Kind::Shed(why), Some(503), || arrival.refused(why.words().to_owned()));
+            return Ok(());
         }
         let request = screen_session_request(arrival, self.common.timer_wish())?;
         let offer = request.offer.as_ref();
@@ -267,8 +272,34 @@ impl Endpoint {
         let invited = Invited { transaction, base, flow, tag, sequence: arrival.sequence, request };
         let session = InviteSession::of_invite(now, common, key, arrival, dialog, invited);
         common.out.event(SipEvent::Incoming { session: key, call: arrival.incoming_call(peer_rtp) });
-        self.insert(key, session, tag, Some(invite));
+        let trunk = arrival.trunk.as_ref().map(|(name, _)| name.clone());
+        let place = trunk.map(|trunk| self.load.begin(trunk, arrival.flow.remote.ip()));
+        self.insert(key, session, tag, Some(invite), place);
         Ok(())
+    }
+
+    /// Why this new INVITE can't become a call now, however good it is.
+    fn overload(&mut self, now: Instant, arrival: &Arrival) -> Option<Shed> {
+        match self.admission {
+            Admission::Draining { .. } => return Some(Shed::Draining),
+            Admission::Full => return Some(Shed::Calls),
+            Admission::Open => {}
+        }
+        if self.sessions.len() >= self.common.config.max_sessions || !self.common.has_room() {
+            return Some(Shed::Tables);
+        }
+        let (trunk, _) = arrival.trunk.as_ref()?;
+        self.load.admit(now, trunk, arrival.flow.remote.ip()).err()
+    }
+
+    /// 503, the same for the same INVITE, and nothing kept.
+    fn turn_away(&mut self, arrival: &Arrival, number: u64, why: Shed) {
+        let retry_after_s = match (why, self.admission) {
+            (Shed::Draining, Admission::Draining { retry_after_s }) => retry_after_s,
+            (Shed::CallsPerSecond, _) => u32::try_from(number % RETRY_AFTER_S_MAX).unwrap_or(0).saturating_add(1),
+            _ => self.common.config.retry_after_s,
+        };
+        self.common.refuse_and_forget(arrival, &Rejection::unavailable(retry_after_s, why.words()));
     }
 
     /// Section 11: a trunk asks whether we are there.
@@ -279,7 +310,7 @@ impl Endpoint {
         }
         let tag = self.common.stateless_tag(&arrival.transaction_key());
         let response = self.common.options_ok(&arrival.answer_base(), &arrival.flow, tag);
-        self.common.answer_other(now, arrival, &response);
+        self.common.answer_other(now, arrival, response);
         Ok(())
     }
 
@@ -308,7 +339,7 @@ impl Endpoint {
         let tag = session.and_then(|(key, _)| self.sessions.get(&key)).map(|entry| entry.tag);
         let tag = tag.unwrap_or_else(|| self.common.stateless_tag(&arrival.invite_transaction_key()));
         let response = arrival.answer_base().answer(200, Some(&tag.to_string()));
-        self.common.answer_other(now, arrival, &response);
+        self.common.answer_other(now, arrival, response);
         if let Some((key, true)) = session {
             self.with_session(key, |session, common| session.handle_cancel(now, common));
         }
@@ -320,9 +351,10 @@ impl Endpoint {
         if arrival.request.method != Method::Options {
             return Err(Rejection::new(403, "the source is in no trunk"));
         }
-        let response = arrival.answer_base().answer(200, Some(&self.stateless_tag(arrival)));
-        self.answer_stranger(arrival, &response);
-        Ok(())
+        if self.answer_stranger(arrival, 200) {
+            return Ok(());
+        }
+        Err(Rejection::new(403, "the source is in no trunk"))
     }
 
     fn handle_response(&mut self, now: Instant, response: &Response) {
@@ -348,7 +380,9 @@ impl Endpoint {
     /// What could not be read is answered, where it can be, and forgotten.
     fn handle_malformed(&mut self, now: Instant, flow: &Flow, error: &ParseError, bytes: usize) {
         let is_trusted = self.common.config.trunks.find(flow.remote.ip()).is_some();
+        let mut status = None;
         let mut refused = RefusedRequest {
+            suppressed: 0,
             flow: *flow,
             method: String::new(),
             status: None,
@@ -364,9 +398,9 @@ impl Endpoint {
             let call_id = headers.call_id().cloned().unwrap_or_default();
             let tag = self.common.stateless_tag(&call_id);
             let response = base.answer(answer.status, Some(&tag.to_string())).write();
-            let is_small = response.len() <= bytes && self.common.config.answer_strangers;
+            let is_small = response.len() <= bytes && self.answers_strangers();
             if is_trusted || is_small {
-                refused.status = Some(answer.status);
+                status = Some(answer.status);
                 let flow = via.map_or(*flow, |via| answer_flow(flow, &via));
                 self.common.out.transmit(flow, response);
             }
@@ -376,49 +410,38 @@ impl Endpoint {
         } else if error.fault == Fault::KeepAlive {
             return;
         }
-        let is_told = is_trusted && refused.status.is_some();
-        self.tell_refused(now, is_told, refused);
+        let kind = if is_trusted { Kind::Unreadable } else { Kind::Stranger };
+        self.common.note_refused(now, kind, status, || refused);
     }
 
     fn refuse(&mut self, now: Instant, arrival: &Arrival, rejection: Rejection) {
         let mut status = Some(rejection.status);
+        let mut kind = Kind::Status(rejection.status);
         if arrival.is_trusted() {
             self.common.refuse(now, arrival, &rejection, None);
         } else {
-            let response = arrival.answer_base().answer(rejection.status, Some(&self.stateless_tag(arrival)));
-            status = status.filter(|_| self.answer_stranger(arrival, &response));
+            kind = Kind::Stranger;
+            status = status.filter(|_| self.answer_stranger(arrival, rejection.status));
         }
-        let refused = arrival.refused(status, rejection.why);
-        self.tell_refused(now, arrival.is_trusted(), refused);
+        self.common.note_refused(now, kind, status, || arrival.refused(rejection.why));
     }
 
     /// Sends a stranger an answer that is not larger than his question: who forges a source address gains nothing by it.
-    fn answer_stranger(&mut self, arrival: &Arrival, response: &Response) -> bool {
-        let bytes = response.write();
-        let may_be_sent = self.common.config.answer_strangers && bytes.len() <= arrival.bytes;
+    fn answer_stranger(&mut self, arrival: &Arrival, status: u16) -> bool {
+        if !self.answers_strangers() {
+            return false;
+        }
+        let tag = self.common.stateless_tag(&arrival.transaction_key());
+        let bytes = arrival.answer_base().answer(status, Some(&tag.to_string())).write();
+        let may_be_sent = bytes.len() <= arrival.bytes;
         if may_be_sent {
             self.common.out.transmit(arrival.answer_flow(), bytes);
         }
         may_be_sent
     }
 
-    fn stateless_tag(&self, arrival: &Arrival) -> String {
-        self.common.stateless_tag(&arrival.transaction_key()).to_string()
-    }
-
-    fn tell_refused(&mut self, now: Instant, is_always_told: bool, refused: RefusedRequest) {
-        if !is_always_told {
-            let (since, told) = &mut self.strangers_told;
-            if since.is_none_or(|since| now.saturating_duration_since(since) >= Duration::from_secs(1)) {
-                (*since, *told) = (Some(now), 0);
-            }
-            if *told >= STRANGERS_TOLD_PER_SECOND {
-                self.strangers_untold = self.strangers_untold.saturating_add(1);
-                return;
-            }
-            *told = told.saturating_add(1);
-        }
-        self.common.out.event(SipEvent::Refused(refused));
+    fn answers_strangers(&self) -> bool {
+        self.common.config.strangers == Strangers::Refuse
     }
 
     /// The session in whose dialog a request is.
@@ -433,7 +456,14 @@ impl Endpoint {
         SessionKey(self.last_session)
     }
 
-    fn insert(&mut self, key: SessionKey, session: InviteSession, tag: LocalTag, invite: Option<Box<[u8]>>) {
+    fn insert(
+        &mut self,
+        key: SessionKey,
+        session: InviteSession,
+        tag: LocalTag,
+        invite: Option<Box<[u8]>>,
+        place: Option<Place>,
+    ) {
         let connection = session.connection();
         if connection != 0 {
             self.by_connection.insert((connection, key));
@@ -442,7 +472,7 @@ impl Endpoint {
         if let Some(invite) = &invite {
             self.by_invite.insert(invite.clone(), key);
         }
-        self.sessions.insert(key, Entry { session, tag, invite, connection });
+        self.sessions.insert(key, Entry { session, tag, invite, connection, place });
     }
 
     /// Lets a session do something, and takes it out when it is over. `None` where there is no such session.
@@ -456,6 +486,11 @@ impl Endpoint {
         let (before, after) = (entry.connection, entry.session.connection());
         entry.connection = after;
         let is_over = entry.session.is_over();
+        if let Some(place) = entry.place.take_if(|_| entry.session.has_ended()) {
+            self.load.end(place);
+        } else if let Some(place) = entry.place.as_mut().filter(|_| !entry.session.awaits_ack()) {
+            self.load.acknowledged(place);
+        }
         if before != after || is_over {
             self.by_connection.remove(&(before, key));
         }

@@ -66,6 +66,8 @@ pub struct RefusedRequest {
     pub sip_call_id: Option<String>,
     /// What was wrong, in words; nothing of a body.
     pub why: String,
+    /// How many like it were not told since the last one that was.
+    pub suppressed: u64,
 }
 
 /// Why a session is over.

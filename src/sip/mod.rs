@@ -18,13 +18,15 @@
 //! | [`flow`], [`config`], [`command`], [`event`] | the words between the endpoint and whoever drives it |
 //! | [`trunk`] | whose calls are taken |
 //! | `arrival` | a request with what every decision needs, read once |
-//! | `screening`, `rejection` | may it be looked at? if not, with which status, and why |
+//! | `screening`, `rejection`, `refusals` | may it be looked at? if not, with which status, and why; counted all, told few |
 //! | [`transaction`] | server and client transactions |
 //! | `dialog` | one dialog, and the requests of ours in it |
 //! | `session` | the INVITE usage: as server, as caller, and in mid-call |
 //! | `offer_answer`, `body` | the media that both agree on, and where its description is in a message |
 //! | `session_timer` | how long a call lives without a refresh |
 //! | `info_digit` | keys that come as INFO |
+//! | `load`, [`rate`] | the calls a second and at once that are taken, and who comes first when more are asked for |
+//! | [`recent`], [`telling`] | a bounded table; which of many like things are told |
 //! | `answer` | what a response takes over from its request, and where it goes |
 //! | `common`, `outbox`, [`timers`] | what all of them work with |
 //!
@@ -39,6 +41,9 @@ pub mod config;
 pub mod endpoint;
 pub mod event;
 pub mod flow;
+pub mod rate;
+pub mod recent;
+pub mod telling;
 pub mod timers;
 pub mod transaction;
 pub mod trunk;
@@ -49,17 +54,21 @@ mod body;
 mod common;
 mod dialog;
 mod info_digit;
+mod load;
 mod offer_answer;
 mod outbox;
+mod refusals;
 mod rejection;
 mod screening;
 mod session;
 mod session_timer;
 
 pub use command::{Command, CommandError, HangUpReason, LocalMedia, OutgoingInvite, Refusal};
-pub use config::{Admission, EndpointConfig};
+pub use config::{Admission, EndpointConfig, Strangers};
 pub use endpoint::{Counts, Endpoint};
 pub use event::{EndReason, IncomingCall, RefusedRequest, SipEvent};
 pub use flow::{Flow, Transmit, Transport};
+pub use load::Shed;
+pub use refusals::Refusals;
 pub use timers::{SessionTimer, Timer};
 pub use trunk::{Network, Trunk, TrunkTable};

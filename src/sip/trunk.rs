@@ -56,12 +56,14 @@ impl Network {
 }
 
 /// A peer that may call us.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Trunk {
     pub name: Arc<str>,
     pub from: Vec<Network>,
     /// Whether this trunk's P-Asserted-Identity is believed (RFC 3325: it is in our trust domain).
     pub vouches: bool,
+    /// Calls that it may have at once. `None`: as many as all together.
+    pub calls: Option<usize>,
 }
 
 /// All trunks. The first one that has the source wins.
@@ -78,7 +80,7 @@ impl TrunkTable {
     /// Every address there is. For tests and laboratories.
     pub fn open() -> TrunkTable {
         let everything = ["0.0.0.0/0", "::/0"].iter().filter_map(|net| net.parse().ok()).collect();
-        TrunkTable::new(vec![Trunk { name: "open".into(), from: everything, vouches: false }])
+        TrunkTable::new(vec![Trunk { name: "open".into(), from: everything, ..Trunk::default() }])
     }
 
     /// Loopback, private and link-local networks: what is taken where nothing is configured.
@@ -95,11 +97,15 @@ impl TrunkTable {
             "fe80::/10",      // RFC 4291
         ];
         let networks = LOCAL.iter().filter_map(|net| net.parse().ok()).collect();
-        TrunkTable::new(vec![Trunk { name: "local".into(), from: networks, vouches: false }])
+        TrunkTable::new(vec![Trunk { name: "local".into(), from: networks, ..Trunk::default() }])
     }
 
     pub fn find(&self, source: IpAddr) -> Option<&Trunk> {
         self.trunks.iter().find(|trunk| trunk.from.iter().any(|net| net.contains(source)))
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Trunk> {
+        self.trunks.iter()
     }
 
     pub fn is_empty(&self) -> bool {
@@ -137,8 +143,10 @@ mod tests {
 
     #[test]
     fn the_first_trunk_wins_and_strangers_have_none() {
-        let trunk =
-            |name: &str, from: &str| Trunk { name: name.into(), from: vec![from.parse().unwrap()], vouches: false };
+        let trunk = |name: &str, from: &str| {
+            let from = vec![from.parse().unwrap()];
+            Trunk { name: name.into(), from, ..Trunk::default() }
+        };
         let table = TrunkTable::new(vec![trunk("one", "192.0.2.1"), trunk("all", "192.0.2.0/24")]);
         let name = |source: &str| table.find(source.parse().unwrap()).map(|trunk| trunk.name.to_string());
         assert_eq!(name("192.0.2.1").as_deref(), Some("one"));

@@ -21,6 +21,8 @@ pub enum Event {
         caller: String,
         called: String,
         why: String,
+        /// Like ones that were not told since the last one.
+        suppressed: u64,
     },
     /// A step of one call's story.
     Call { call: CallKey, fact: CallFact },

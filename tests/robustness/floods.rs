@@ -15,7 +15,10 @@ use super::support::Server;
 #[test]
 fn strangers_leave_nothing_behind_and_get_no_more_than_they_send() {
     let trunk = "sip.trunks=[{name=\"carrier\", from=[\"127.50.0.2/32\"]}]";
-    let mut server = Server::start("flood-strangers", &["sip.listen=127.50.0.1:0", trunk, "log.level=info"]);
+    // A rate at which none of these is too much: all are looked at.
+    let rate = "limits.calls_per_second=100000";
+    let settings = ["sip.listen=127.50.0.1:0", trunk, "sip.strangers=refuse", rate, "log.level=info"];
+    let mut server = Server::start("flood-strangers", &settings);
     let patience = Plug::new("127.50.0.2", server.sip);
     let stranger = Plug::new("127.50.0.3", server.sip);
     let rtp = Plug::new("127.50.0.3", server.sip);
@@ -31,6 +34,7 @@ fn strangers_leave_nothing_behind_and_get_no_more_than_they_send() {
             answered_bytes += answer.len();
             *statuses.entry(status(&answer).unwrap()).or_insert(0) += 1;
         }
+        statuses.get(&200).copied().unwrap_or(0)
     };
     let mut before = server.resident_kib();
     for number in 0..4_000 {
@@ -56,6 +60,12 @@ fn strangers_leave_nothing_behind_and_get_no_more_than_they_send() {
             before = server.resident_kib();
         }
     }
+    // The trunk's pings are answered before what strangers sent.
+    let deadline = Instant::now() + SOON;
+    while receive(&largest) < 1_000 {
+        assert!(Instant::now() < deadline, "OPTIONS that are not answered");
+        std::thread::sleep(Duration::from_millis(20));
+    }
     assert!(answered_bytes <= sent_bytes && answered_bytes > 0);
     assert_eq!(statuses.keys().copied().collect::<Vec<_>>(), [200, 403], "OPTIONS are answered, and nothing else");
     assert_eq!(statuses[&200], 1_000);
@@ -66,7 +76,7 @@ fn strangers_leave_nothing_behind_and_get_no_more_than_they_send() {
     assert!(server.metric("anteroom_sip_transactions") <= 100.0);
     assert_eq!(server.metric("anteroom_calls_total"), 0.0);
     let told = server.log_text().matches("request refused").count();
-    assert!((1..2_000).contains(&told), "some are told, not each of 3,000: {told}");
+    assert!((1..=20).contains(&told), "some are told, not each of 3,000: {told}");
     assert_takes_a_call(&server, "127.50.0.2");
     assert_never_panicked(&mut server);
 }
@@ -190,14 +200,14 @@ fn the_open_files_that_all_calls_need_are_asked_for() {
     assert_eq!(hard < 7_000, server.log_text().contains("limits.calls needs more open files"));
 }
 
-/// While hundreds of calls come and go unacknowledged, a caller is answered before he has to ask twice (T1 = 500 ms).
+/// While hundreds of calls come and are never acknowledged, they hold no more than a part of the places: a caller is
+/// answered, as a rule before he has to ask twice (T1 = 500 ms).
 #[test]
 fn callers_are_served_during_a_flood() {
     let settings = ["sip.listen=127.53.0.1:0", "limits.calls=50", "log.level=info"];
     let mut server = Server::start("flood-served", &settings);
     let plug = Plug::new("127.53.0.2", server.sip);
     let victim: SocketAddr = "127.53.0.2:4000".parse().unwrap();
-    // One place is kept: the limit is for everybody.
     let kept = Caller::call(server.sip, "127.53.0.3");
     kept.wait_established();
     let mut served_at_once = 0;
@@ -205,15 +215,17 @@ fn callers_are_served_during_a_flood() {
         for _ in 0..200 {
             plug.send(invite(plug.address, server.sip, &unique("flood"), victim));
         }
-        // He is told that there is no room, as soon as that.
         let other = Caller::call(server.sip, "127.53.0.4");
+        other.wait_established();
+        other.hang_up();
         other.wait_ended(SOON);
         served_at_once += u32::from(other.invites_sent() == 1);
         kept.wait_heard(25);
         assert!(!kept.has_ended(), "round {round}");
     }
     assert!(served_at_once >= 3, "only {served_at_once} of 5 without a repetition");
-    assert_eq!(server.metric("anteroom_calls"), 50.0);
+    // An eighth of the sessions, or 16 where that is less; and the one that is up.
+    server.wait_for_metric("anteroom_calls", 17.0, SOON);
     kept.hang_up();
     kept.wait_ended(SOON);
     assert_never_panicked(&mut server);

@@ -39,7 +39,10 @@ fn media_originals(caller: &Caller) -> Vec<Vec<u8>> {
 fn storm(name: &str, network: &str, count: usize, seed: u64, grows_at_most_kib: u64) {
     let listen = format!("sip.listen={network}.1:0");
     let trunk = format!("sip.trunks=[{{name=\"carrier\", from=[\"{network}.2/32\"]}}]");
-    let mut server = Server::start(name, &[&listen, &trunk, "limits.calls=20", "log.level=info"]);
+    // All of it is to be read, and answered where it can be.
+    let all = ["limits.calls_per_second=100000", "sip.strangers=refuse"];
+    let settings = [&listen, &trunk, "limits.calls=20", "log.level=info", all[0], all[1]];
+    let mut server = Server::start(name, &settings);
     let organizer = server.enable("anna@example.com");
     let trunk = format!("{network}.2");
     let caller = Caller::call(server.sip, &trunk);

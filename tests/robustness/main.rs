@@ -7,6 +7,7 @@
 //! | [`garbage`] | mutated and random datagrams on the ports of SIP, RTP and RTCP, while a call is up |
 //! | [`connections`] | TCP connections that stall, lie, shout, pile up and break |
 //! | [`floods`] | INVITEs by the hundred: without ACK, beyond the limit, from sources of no trunk |
+//! | [`overload`] | more than the server is rated for: what callers feel meanwhile, and what strangers get |
 //! | [`injection`] | RTP and RTCP of others on a call's ports: RTP Bleed, injected voice and keys |
 //! | [`mistakes`] | what keeps the server from starting, each explained in one line |
 //! | [`secrecy`] | a whole call, and no PIN anywhere afterwards |
@@ -24,6 +25,7 @@ mod floods;
 mod garbage;
 mod injection;
 mod mistakes;
+mod overload;
 mod raw;
 mod secrecy;
 mod torture;

@@ -115,7 +115,7 @@ impl World {
         let settings = &plan.settings;
         let base = Instant::now();
         let network = "192.0.2.0/24".parse().unwrap();
-        let trunk = Trunk { name: "carrier".into(), from: vec![network], vouches: true };
+        let trunk = Trunk { name: "carrier".into(), from: vec![network], vouches: true, calls: None };
         let leader_leaves = match settings.leader_leaves {
             LeaderLeaves::GoesOn => meeting::LeaderLeaves::GoesOn,
             LeaderLeaves::BackToLobby => meeting::LeaderLeaves::BackToLobby,

@@ -7,6 +7,9 @@ use anteroom::wire::sip::HeaderName;
 
 use super::peer::*;
 
+/// What real requests have besides: answers to those that are too short for them leave out what can be spared.
+const USUAL: &str = "User-Agent: a telephone of some name and version; Allow and Supported follow in most of them";
+
 /// Sends an INVITE; gives back the status, the value of that header, and the words for the log.
 fn refused(extra: &[&str], body: &str, name: HeaderName) -> (u16, String, String) {
     let mut peer = Peer::new();
@@ -63,7 +66,7 @@ fn offers_that_can_not_become_a_call() {
         (OFFER.split("m=audio").next().unwrap().into(), "304"),
     ];
     for (offer, code) in cases {
-        let (status, warning, why) = refused(&[], &offer, HeaderName::Warning);
+        let (status, warning, why) = refused(&[USUAL], &offer, HeaderName::Warning);
         assert_eq!(status, 488, "{offer}");
         assert!(warning.starts_with(&format!("{code} anteroom \"")), "{warning}");
         assert!(warning.contains(&why.replace('"', "\\\"")), "{warning} {why}");
@@ -99,7 +102,7 @@ fn session_intervals_that_are_too_small() {
 fn methods_schemes_and_dialogs_that_are_not_known() {
     for method in ["REGISTER", "SUBSCRIBE", "MESSAGE", "REFER", "PRACK", "PUBLISH", "NOTIFY", "DANCE"] {
         let mut peer = Peer::new();
-        let text = peer.request(method, 1, &[], "");
+        let text = peer.request(method, 1, &[USUAL], "");
         let answer = peer.ask(&text);
         assert_eq!(answer.status, 405, "{method}");
         assert_eq!(header(&answer.headers, HeaderName::Allow), "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO, UPDATE");
@@ -206,9 +209,87 @@ fn before_its_end_the_server_takes_no_calls_and_keeps_those_it_has() {
     assert_eq!(peer.ask(hold).status, 200);
 }
 
+#[test]
+fn no_answer_to_a_question_that_may_be_forged_is_larger_than_it() {
+    let config = || EndpointConfig { server_header: Some("Anteroom of a long name".into()), ..config() };
+    for (method, status) in [("OPTIONS", 200), ("REGISTER", 405), ("BYE", 481), ("INVITE", 415)] {
+        for (extra, body) in [(&[][..], ""), (&["Content-Type: text/plain"][..], "no offer"), (&[USUAL][..], "")] {
+            let mut peer = Peer::with(config());
+            let text = peer.request(method, 1, extra, body);
+            let answer = peer.ask(&text);
+            if method != "INVITE" || answer.status != 100 {
+                assert!(answer.status == status || body.is_empty(), "{method} {}", answer.status);
+                let length = answer.write().len();
+                assert!(length <= text.len(), "{length} bytes for {}: {method}", text.len());
+            }
+        }
+    }
+    // The least that can be said, to the least that can be asked.
+    let mut peer = Peer::with(config());
+    let small = "OPTIONS sip:a SIP/2.0\r\nv:SIP/2.0/UDP b;branch=z9hG4bK1;rport\r\nf:<sip:a>;tag=1\r\nt:<sip:a>\r\ni:1\r\n\
+                 CSeq:1 OPTIONS\r\n\r\n";
+    let length = peer.ask(small).write().len();
+    assert!(length <= small.len() + 100, "{length} bytes for {}", small.len());
+}
+
+/// One source of a trunk never acknowledges: it holds no more than its part of the calls, and others are served.
+#[test]
+fn calls_without_ack_are_an_eighth_of_all_for_one_source() {
+    let mut peer = Peer::with(EndpointConfig { max_sessions: 400, ..config() });
+    let mut statuses = Vec::new();
+    for call in 0..100 {
+        peer.call_id = format!("silent-{call}");
+        let invite = peer.request("INVITE", 1, &[], OFFER);
+        statuses.push(peer.ask(invite).status);
+    }
+    assert_eq!((statuses[49], statuses[50]), (100, 503));
+    assert_eq!(peer.endpoint.counts().sessions, 50);
+    assert_eq!(peer.endpoint.refusals().shed[&Shed::Unacknowledged], 50);
+    peer.events().into_iter().for_each(|event| {
+        if let SipEvent::Incoming { session, .. } = event {
+            peer.accept(session);
+        }
+    });
+    peer.wait(Duration::from_secs(40));
+    peer.call_id = "at-last".into();
+    let invite = peer.request("INVITE", 1, &[], OFFER);
+    assert_eq!(peer.ask(invite).status, 100, "their places are free again");
+}
+
+/// 300 INVITEs at once where 10 a second are taken: the others cost nothing, and a repetition changes nothing.
+#[test]
+fn above_the_rated_load_an_invite_gets_503_and_leaves_nothing_behind() {
+    let mut peer = Peer::with(EndpointConfig { calls_per_second: Some(10), ..config() });
+    let mut refused = None;
+    for call in 0..300 {
+        peer.call_id = format!("rush-{call}");
+        let invite = peer.request("INVITE", 1, &[], OFFER);
+        let answer = peer.ask(&invite);
+        assert_eq!(answer.status, if call < 10 { 100 } else { 503 }, "{call}");
+        if call >= 10 {
+            let retry_after = header(&answer.headers, HeaderName::RetryAfter);
+            assert!((1..=4).contains(&retry_after.parse::<u32>().unwrap()), "{retry_after}");
+            refused = Some((invite, answer));
+        }
+        assert!(peer.endpoint.counts().transactions <= 10 && peer.endpoint.counts().sessions <= 10);
+    }
+    assert_eq!(peer.endpoint.refusals().shed[&Shed::CallsPerSecond], 290);
+    let told = peer.events().iter().filter(|event| matches!(event, SipEvent::Refused(_))).count();
+    assert_eq!(told, 20, "a flood fills no log");
+    // There is room again; but this INVITE has its answer.
+    peer.wait(Duration::from_secs(2));
+    let (invite, answer) = refused.unwrap();
+    assert_eq!(peer.ask(&invite), answer);
+    assert_eq!(peer.endpoint.refusals().shed[&Shed::CallsPerSecond], 290, "counted once");
+    peer.call_id = "anew".into();
+    let invite = peer.request("INVITE", 1, &[], OFFER);
+    assert_eq!(peer.ask(invite).status, 100);
+}
+
 fn stranger() -> Peer {
-    let trunk = Trunk { name: "carrier".into(), from: vec!["198.51.100.0/24".parse().unwrap()], vouches: false };
-    Peer::with(EndpointConfig { trunks: TrunkTable::new(vec![trunk]), ..config() })
+    let trunk =
+        Trunk { name: "carrier".into(), from: vec!["198.51.100.0/24".parse().unwrap()], vouches: false, calls: None };
+    Peer::with(EndpointConfig { trunks: TrunkTable::new(vec![trunk]), strangers: Strangers::Refuse, ..config() })
 }
 
 #[test]
@@ -249,7 +330,7 @@ fn no_answer_to_a_stranger_is_larger_than_his_question() {
     }
     let mut silent = stranger();
     silent.endpoint = Endpoint::new(
-        EndpointConfig { answer_strangers: false, trunks: TrunkTable::default(), ..config() },
+        EndpointConfig { trunks: TrunkTable::default(), ..config() },
         rand::SeedableRng::seed_from_u64(1),
     );
     for method in ["INVITE", "OPTIONS", "REGISTER"] {
@@ -267,11 +348,15 @@ fn a_scan_fills_no_log() {
         peer.send(text);
     }
     assert_eq!(peer.events().len(), 20);
-    assert_eq!(peer.endpoint.strangers_untold(), 980);
-    peer.wait(Duration::from_secs(1));
-    let text = peer.request("REGISTER", 1, &[], "");
-    peer.send(text);
-    assert_eq!(peer.events().len(), 1);
+    assert_eq!(peer.endpoint.refusals().by_status.values().sum::<u64>(), 1000, "all are counted");
+    peer.wait(Duration::from_secs(60));
+    for _ in 0..2 {
+        let text = peer.request("REGISTER", 1, &[], "");
+        peer.send(text);
+    }
+    let events = peer.events();
+    let [SipEvent::Refused(told)] = events.as_slice() else { panic!("one line a minute: {events:?}") };
+    assert_eq!(told.suppressed, 980);
 }
 
 #[test]

@@ -370,7 +370,7 @@ fn who_calls_and_who_is_called() {
 fn an_asserted_identity_counts_only_where_the_trunk_vouches() {
     let identity = "P-Asserted-Identity: \"Anna\" <sip:anna@example.com>, <tel:+4930123>";
     for vouches in [false, true] {
-        let trunk = Trunk { name: "carrier".into(), from: vec!["192.0.2.0/24".parse().unwrap()], vouches };
+        let trunk = Trunk { name: "carrier".into(), from: vec!["192.0.2.0/24".parse().unwrap()], vouches, calls: None };
         let mut peer = Peer::with(EndpointConfig { trunks: TrunkTable::new(vec![trunk]), ..config() });
         let invite = peer.request("INVITE", 1, &[identity], OFFER);
         peer.ask(invite);

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use anteroom::sip::{
     Command, EndReason, Endpoint, EndpointConfig, Flow, HangUpReason, LocalMedia, OutgoingInvite, SipEvent, TrunkTable,
 };
-use anteroom::wire::rtp::{HEADER_BYTES, RtpHeader};
+use anteroom::wire::rtp::{HEADER_BYTES, RtpHeader, RtpPacket};
 use anteroom::wire::telephone_event::TelephoneEvent;
 use anteroom::words::ids::SessionKey;
 use anteroom::words::media::{Codec, Direction, FRAME, FRAME_SAMPLES, NegotiatedMedia};
@@ -87,6 +87,9 @@ struct State {
     reinvites: Vec<u16>,
     /// RTP packets received, by their source.
     heard: BTreeMap<SocketAddr, u64>,
+    /// The last packet's SSRC, sequence number and timestamp.
+    last_heard: Option<(u32, u16, u32)>,
+    frames_missed: u64,
     invites_sent: u32,
     orders_open: usize,
     stream: Stream,
@@ -193,6 +196,11 @@ impl Caller {
     /// RTP packets received so far, whoever sent them.
     pub fn heard(&self) -> u64 {
         self.lock().heard.values().sum()
+    }
+
+    /// Frames of 20 ms that the server's stream lacks so far: packets that did not come, and times that it left out.
+    pub fn frames_missed(&self) -> u64 {
+        self.lock().frames_missed
     }
 
     /// Where RTP came from.
@@ -460,13 +468,22 @@ impl Telephone {
             }
         }
         let mut heard = Vec::new();
-        while let Ok((_, source)) = self.rtp.recv_from(&mut buffer) {
-            heard.push(source);
+        while let Ok((length, source)) = self.rtp.recv_from(&mut buffer) {
+            let packet = RtpPacket::parse(&buffer[..length]).ok();
+            heard.push((source, packet.map(|packet| (packet.ssrc, packet.sequence, packet.timestamp))));
         }
         if !heard.is_empty() {
             let mut state = self.shared.lock();
-            for source in heard {
+            for (source, packet) in heard {
                 *state.heard.entry(source).or_default() += 1;
+                let last = std::mem::replace(&mut state.last_heard, packet);
+                if let (Some(last), Some(packet)) = (last, packet)
+                    && last.0 == packet.0
+                {
+                    let packets = u64::from(packet.1.wrapping_sub(last.1));
+                    let frames = u64::from(packet.2.wrapping_sub(last.2)) / FRAME_SAMPLES as u64;
+                    state.frames_missed += packets.max(frames).saturating_sub(1);
+                }
             }
             self.shared.changed.notify_all();
         }

@@ -131,6 +131,15 @@ impl InviteSession {
         matches!(self.phase, Phase::Over)
     }
 
+    /// Nobody has acknowledged it yet, and it may still come to that.
+    pub fn awaits_ack(&self) -> bool {
+        !self.is_established && !self.has_ended
+    }
+
+    pub fn has_ended(&self) -> bool {
+        self.has_ended
+    }
+
     pub fn connection(&self) -> u64 {
         self.flow.connection
     }

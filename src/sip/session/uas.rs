@@ -14,6 +14,7 @@ use super::super::dialog::{Dialog, LocalTag};
 use super::super::event::{EndReason, SipEvent};
 use super::super::info_digit::{self, InfoBody};
 use super::super::offer_answer::Unacceptable;
+use super::super::refusals::Kind;
 use super::super::rejection::Rejection;
 use super::super::screening::{SessionRequest, screen_require, screen_session_request};
 use super::super::timers::SessionTimer;
@@ -143,8 +144,9 @@ impl InviteSession {
         };
         if let Err(rejection) = outcome {
             common.refuse(now, arrival, &rejection, Some(tag));
-            let refused = arrival.refused(Some(rejection.status), rejection.why);
-            common.out.event(SipEvent::Refused(refused));
+            common.note_refused(now, Kind::Status(rejection.status), Some(rejection.status), || {
+                arrival.refused(rejection.why)
+            });
         }
     }
 
@@ -229,7 +231,7 @@ impl InviteSession {
         let (description, media) = described.unzip();
         let interval = request.interval.filter(|_| is_confirmed);
         let response = common.session_ok(&arrival.answer_base(), &self.flow, tag, interval, description);
-        common.answer_other(now, arrival, &response);
+        common.answer_other(now, arrival, response);
         if is_confirmed {
             self.start_interval(now, common, interval);
         }
@@ -279,13 +281,13 @@ impl InviteSession {
     ) -> Result<(), Rejection> {
         screen_require(&arrival.request.headers)?;
         let response = common.options_ok(&arrival.answer_base(), &self.flow, tag);
-        common.answer_other(now, arrival, &response);
+        common.answer_other(now, arrival, response);
         Ok(())
     }
 
     fn answer_plainly(&mut self, now: Instant, common: &mut Common, arrival: &Arrival, tag: LocalTag) {
         let response = arrival.answer_base().answer(200, Some(&tag.to_string()));
-        common.answer_other(now, arrival, &response);
+        common.answer_other(now, arrival, response);
     }
 
     /// An offer in either direction is open: no other may be made (RFC 3261 section 14.2, RFC 3311 section 5.2).
