@@ -64,6 +64,10 @@ fn fixtures() -> Vec<PathBuf> {
     files.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
     files.retain(|path| path.file_stem().unwrap().to_string_lossy().contains(&wanted));
     files.sort();
+    if std::net::UdpSocket::bind("[::1]:0").is_err() {
+        println!("this machine has no IPv6: over-ipv6 is not played");
+        files.retain(|path| !path.ends_with("over-ipv6.toml"));
+    }
     files
 }
 

@@ -36,7 +36,7 @@ pub enum UnderTestError {
     Start(#[from] StartError),
 }
 
-/// A server on free loopback ports, with a store in memory.
+/// A server on free loopback ports (over IPv4, unless the fixture says where it listens), with a store in memory.
 pub struct ServerUnderTest {
     server: RunningServer,
     /// `${conference_id}`, `${pin}` and so on.
@@ -57,7 +57,9 @@ impl ServerUnderTest {
         let assumed = file.server();
         let mut config =
             Config::from_toml(&assumed.settings_toml(), Path::new(&format!("{} [server.settings]", file.name())))?;
-        config.sip.listen = vec![([127, 0, 0, 1], 0).into()];
+        if config.sip.listen == Config::default().sip.listen {
+            config.sip.listen = vec![([127, 0, 0, 1], 0).into()];
+        }
         config.rtp.ports = base.rtp.ports.clone();
         config.media.threads = base.media.threads;
         config.http.listen = None;
