@@ -75,6 +75,9 @@ pub fn replay(arguments: ReplayArguments, output: &Output) -> Result<(), Failure
 }
 
 pub fn demo(arguments: DemoArguments, config: Config, output: &Output) -> Result<(), Failure> {
+    if !output.is_json() {
+        note("Four people call, in real time. Their story takes about a minute, and is told at its end.");
+    }
     let report = replay::demo::run(config, &arguments.out).map_err(Failure::other)?;
     output.show(&report, ToString::to_string);
     if !output.is_json() {

@@ -30,11 +30,9 @@ pub fn prompt(prompt: Prompt) -> &'static [u8] {
         Goodbye => "goodbye",
         YouAreMuted => "you-are-muted",
         YouAreUnmuted => "you-are-unmuted",
-        MeetingStarting => "meeting-starting",
         MeetingEnded => "meeting-ended",
         MeetingLocked => "meeting-locked",
         MeetingFull => "meeting-full",
-        Busy => "busy",
     }
 }
 

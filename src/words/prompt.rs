@@ -37,11 +37,9 @@ prompts! {
     Goodbye = "goodbye",
     YouAreMuted = "you-are-muted",
     YouAreUnmuted = "you-are-unmuted",
-    MeetingStarting = "meeting-starting",
     MeetingEnded = "meeting-ended",
     MeetingLocked = "meeting-locked",
     MeetingFull = "meeting-full",
-    Busy = "busy",
 }
 
 /// What a meeting hears when somebody comes or goes.

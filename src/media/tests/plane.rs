@@ -282,7 +282,7 @@ fn no_change_of_what_is_heard_makes_a_step() {
     world.ticks(5);
     world.admit(&[caller]);
     world.ticks(5);
-    world.play(caller, 2, &[Prompt::YouAreMuted, Prompt::Busy]);
+    world.play(caller, 2, &[Prompt::YouAreMuted, Prompt::Goodbye]);
     world.ticks(30);
     world.background(caller, Background::Silence);
     world.ticks(5);
@@ -621,7 +621,7 @@ fn every_caller_gets_one_packet_each_tick_whatever_happens_to_others() {
             1 => PlaneCommand::Negotiate { call, media: world.media(steady, Direction::SendRecv) },
             2 => PlaneCommand::Background { call, background: Background::Music },
             3 => PlaneCommand::Admit { meeting: MeetingKey(random.random_range(0..3)), calls: [call].into() },
-            4 => PlaneCommand::Play { call, playback: PlaybackKey(tick), prompts: [Prompt::Busy].into() },
+            4 => PlaneCommand::Play { call, playback: PlaybackKey(tick), prompts: [Prompt::Goodbye].into() },
             5 => PlaneCommand::StopPlayback { call },
             6 => PlaneCommand::Chime { meeting: MeetingKey(random.random_range(0..3)), chime: Chime::Exit },
             7 => PlaneCommand::Gather { call, meeting: MEETING },
