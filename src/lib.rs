@@ -27,7 +27,7 @@
 //!
 //! | layer | modules | may know |
 //! | --- | --- | --- |
-//! | 4 the shell | [`credentials`] [`net`] [`observe`] [`admin`] [`web`] [`config`] [`server`] [`replay`] [`cli`] | everything below; sockets, clock, store, process |
+//! | 4 the shell | [`credentials`] [`mail`] [`net`] [`observe`] [`admin`] [`web`] [`config`] [`server`] [`replay`] [`cli`] | everything below; sockets, clock, store, process |
 //! | 3 | [`engine`] | all cores; still pure |
 //! | 2 the cores | [`sip`] [`attendant`] [`meeting`] [`media`] | wire and words, never each other |
 //! | 1 | [`wire`] | words |
@@ -56,6 +56,7 @@ pub mod cli;
 pub mod config;
 pub mod credentials;
 pub mod engine;
+pub mod mail;
 pub mod media;
 pub mod meeting;
 pub mod net;

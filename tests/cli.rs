@@ -148,10 +148,11 @@ fn what_is_refused_says_why_in_one_line() {
         &["user", "reset-pin", "anna@example.com", "--send-email", "true"][..],
         &["user", "reset-pin", "anna@example.com", "--send-email-to", "a@example.org"],
         &["user", "enable", "bob@example.com", "--send-email", "true"],
+        &["user", "reset-conference-id", "anna@example.com", "--send-email", "true"],
+        &["user", "disable", "anna@example.com", "--send-email", "true"],
         &["user", "send-info", "anna@example.com"],
-        &["settings", "set", "auto_send_email", "true"],
     ] {
-        assert!(desk.refused(1, arguments).contains("sends no e-mail"), "{arguments:?}");
+        assert!(desk.refused(1, arguments).contains("no mail server is configured (mail.smtp)"), "{arguments:?}");
     }
     assert_eq!(desk.json(&["audit"]), before, "and nothing was done");
     for arguments in [
@@ -234,6 +235,157 @@ fn settings_hold() {
     assert!(text.lines().any(|line| line.split_whitespace().eq(["pin_length", "8", "5"])), "{text}");
     assert_eq!(desk.json(&["budget", "list"]), Value::Array(vec![]));
     assert_eq!(desk.json(&["budget", "clear", "--organizer", "anna@example.com"])["cleared"], 0);
+}
+
+#[test]
+fn numbers_are_named_in_the_order_in_which_this_user_needs_them() {
+    let desk = Desk::new();
+    let added = desk.json(&["number", "add", "+49 30 1234567", "--language", "de", "--label", "Berlin"]);
+    assert_eq!((&added[0]["default"], &added[0]["language_name"]), (&true.into(), &"German".into()));
+    desk.json(&["number", "add", "+1 212 5550100", "--label", "New York"]);
+    desk.json(&["user", "enable", "anna@example.com"]);
+    let numbers = |shown: &Value| {
+        let numbers = shown["numbers"].as_array().unwrap().iter().map(|number| number["number"].as_str().unwrap());
+        numbers.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let show = || desk.json(&["user", "show", "anna@example.com"]);
+    assert_eq!(numbers(&show()), ["+49 30 1234567", "+1 212 5550100"]);
+    desk.json(&["user", "set", "anna@example.com", "--number", "+1-212-555-0100", "--email", "anna@example.com"]);
+    assert_eq!(numbers(&show()), ["+1 212 5550100", "+49 30 1234567"]);
+    assert_eq!(show()["email"], "anna@example.com");
+    desk.json(&["user", "set", "anna@example.com", "--number", "default", "--email", "none"]);
+    assert_eq!((numbers(&show())[0].as_str(), &show()["email"]), ("+49 30 1234567", &Value::Null));
+
+    desk.json(&["number", "set", "+1 212 5550100", "--default", "--label", "Manhattan"]);
+    let list = desk.json(&["number", "list"]);
+    assert_eq!(
+        (&list[0]["label"], &list[0]["default"], &list[1]["default"]),
+        (&"Manhattan".into(), &true.into(), &false.into())
+    );
+    let text = desk.run(&["user", "show", "anna@example.com"]).stdout;
+    assert!(text.contains("Manhattan") && text.contains("German"), "{text}");
+    let key = list[1]["key"].to_string();
+    assert_eq!(desk.json(&["number", "remove", &key])[0]["label"], "Berlin");
+    assert_eq!(desk.json(&["number", "list"]).as_array().unwrap().len(), 1);
+    assert!(desk.refused(1, &["number", "remove", "+49 30 1234567"]).contains("there is no dial-in number"));
+    assert!(desk.refused(1, &["number", "add", "my number"]).contains("a dial-in number has 3 to 20 digits"));
+    assert!(desk.refused(1, &["user", "set", "anna@example.com", "--email", "anna"]).contains("an e-mail address"));
+}
+
+#[test]
+fn a_meeting_is_planned_invited_to_changed_and_cancelled() {
+    let desk = Desk::new();
+    desk.json(&["number", "add", "+49 30 1234567", "--language", "de", "--label", "Berlin"]);
+    desk.json(&["user", "enable", "anna@example.com", "--name", "Anna"]);
+    let tomorrow = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(24);
+    let starts = tomorrow.strftime("%Y-%m-%dT%H:00+00:00").to_string();
+    let plan = ["meeting", "schedule", "anna@example.com", "--subject", "Plans", "--starts", &starts];
+    let planned = desk.json(&[&plan[..], &["--minutes", "90"]].concat());
+    let id = planned["conference_id"].as_str().unwrap();
+    assert_eq!((&planned["organizer"], &planned["subject"]), (&"anna@example.com".into(), &"Plans".into()));
+    assert_ne!(id, desk.json(&["user", "show", "anna@example.com"])["conference_id"]);
+    assert_eq!(desk.json(&["meeting", "list", "--organizer", "anna@example.com"])[0], planned);
+    assert_eq!(desk.json(&["meeting", "show", id]), planned);
+
+    let text = desk.run(&["meeting", "invitation", id]).stdout;
+    let dialled = format!("Conference ID: {} {} {}#", &id[..3], &id[3..6], &id[6..]);
+    assert!(text.starts_with("Plans\n") && text.contains(&dialled) && text.contains("Berlin (German)"), "{text}");
+    let file = desk.run(&["meeting", "invitation", id, "--calendar"]).stdout;
+    assert!(file.starts_with("BEGIN:VCALENDAR\r\n") && file.contains("\r\nSEQUENCE:0\r\n"), "{file}");
+    let moved = desk.json(&["meeting", "change", id, "--subject", "Other plans"]);
+    assert_eq!((&moved["subject"], &moved["revision"]), (&"Other plans".into(), &1.into()));
+    let file = desk.run(&["meeting", "cancel", id, "--calendar"]).stdout;
+    assert!(file.contains("\r\nMETHOD:CANCEL\r\n") && file.contains("\r\nSEQUENCE:2\r\n"), "{file}");
+    assert_eq!(desk.json(&["meeting", "list"]), Value::Array(vec![]));
+
+    for (arguments, says) in [
+        (&["--minutes", "0"][..], "0 is not in"),
+        (&["--ends", "yesterday"], "a time is written like"),
+        (&[], "--ends"),
+    ] {
+        let error = desk.refused(2, &[&plan[..], arguments].concat());
+        assert!(error.contains(says), "{error}");
+    }
+    assert!(desk.refused(1, &[&plan[..], &["--ends", "2020-01-01T00:00Z"]].concat()).contains("ends after it starts"));
+    assert!(desk.refused(1, &["meeting", "show", id]).contains(&format!("there is no scheduled meeting {id}")));
+}
+
+#[test]
+fn a_list_is_worked_through_and_broken_lines_are_named() {
+    let desk = Desk::new();
+    let csv = "identity,name\nanna@example.com,Anna\ntwo words,X\nbob@example.com,Bob\n";
+    std::fs::write(desk.0.join("users.csv"), csv).unwrap();
+    let done = desk.run(&["user", "bulk", "enable", "users.csv", "--json"]);
+    assert_eq!(done.code, 1);
+    assert!(done.stderr.contains("1 of 3 lines failed; the others are done"), "{}", done.stderr);
+    let lines: Value = serde_json::from_str(&done.stdout).unwrap();
+    assert_eq!((&lines[0]["outcome"], &lines[0]["line"]), (&"enabled".into(), &2.into()));
+    assert_eq!(lines[0]["pin"].as_str().unwrap().len(), 5);
+    assert_eq!(
+        (&lines[1]["outcome"], &lines[1]["line"], &lines[1]["pin"]),
+        (&"failed".into(), &3.into(), &Value::Null)
+    );
+    assert_eq!(desk.json(&["user", "list"]).as_array().unwrap().len(), 2);
+
+    std::fs::write(desk.0.join("users.csv"), "identity\nanna@example.com\nbob@example.com\n").unwrap();
+    let reset = desk.run(&["user", "bulk", "reset-pin", "users.csv"]);
+    assert_eq!(reset.code, 0, "{}", reset.stderr);
+    assert_eq!(reset.stdout.matches("PIN reset").count(), 2, "{}", reset.stdout);
+    assert!(desk.refused(1, &["user", "bulk", "enable", "missing.csv"]).contains("missing.csv: No such file"));
+    std::fs::write(desk.0.join("users.csv"), "anna@example.com\n").unwrap();
+    assert!(desk.refused(1, &["user", "bulk", "enable", "users.csv"]).contains("has a column \"anna@example.com\""));
+}
+
+#[test]
+fn people_and_programs_are_let_in_and_out() {
+    let desk = Desk::new();
+    let added = desk.json(&["account", "add", "anna", "--role", "administrator"]);
+    assert_eq!(
+        (&added["name"], &added["role"], &added["password_set_at"]),
+        (&"anna".into(), &"administrator".into(), &Value::Null)
+    );
+    assert!(added["link"].as_str().unwrap().len() >= 32);
+    assert_ne!(desk.json(&["account", "link", "anna"])["link"], added["link"]);
+    assert!(desk.refused(1, &["account", "add", "bob", "--role", "user"]).contains("user"));
+    assert!(desk.refused(1, &["account", "link", "nobody"]).contains("there is no account nobody"));
+
+    let made = desk.json(&["token", "create", "a program", "--role", "operator", "--expires", "2099-01-01T00:00Z"]);
+    let secret = made["secret"].as_str().unwrap();
+    let listed = desk.json(&["token", "list"]);
+    assert_eq!((&listed[0]["label"], &listed[0]["expires_at"]), (&"a program".into(), &"2099-01-01T00:00:00Z".into()));
+    let everything = format!("{listed} {}", desk.json(&["audit"]));
+    assert!(!everything.contains(secret) && !everything.contains(added["link"].as_str().unwrap()));
+    desk.json(&["token", "revoke", &made["key"].to_string()]);
+    assert_eq!(desk.json(&["token", "list"]), Value::Array(vec![]));
+}
+
+#[test]
+fn mails_wait_in_the_outbox_and_their_texts_can_be_replaced() {
+    let desk = Desk::new();
+    let server = ["--set", "mail.smtp=localhost:25", "--set", "mail.tls=none", "--set", "mail.from=a@example.com"];
+    let with_mail = |arguments: &[&str]| desk.run(&[arguments, &server[..]].concat());
+    let enabled = with_mail(&["user", "enable", "anna@example.com", "--email", "anna@example.org"]);
+    assert!(enabled.stderr.contains("A mail with it to anna@example.org is on its way."), "{}", enabled.stderr);
+    let mails = desk.json(&["outbox", "list", "--state", "queued"]);
+    assert_eq!((&mails[0]["mail"], &mails[0]["to"]), (&"enabled".into(), &"anna@example.org".into()));
+    let key = mails[0]["key"].to_string();
+    assert_eq!(desk.json(&["outbox", "retry", &key])[0]["state"], "queued");
+    assert!(desk.refused(1, &["outbox", "retry", "99"]).contains("there is no mail 99"));
+
+    desk.json(&["settings", "set", "auto_send_email", "false"]);
+    let reset = with_mail(&["user", "reset-pin", "anna@example.com"]);
+    assert!(reset.stderr.contains("no mail goes out") && reset.stderr.contains("Pass it on"), "{}", reset.stderr);
+    assert_eq!(desk.json(&["outbox", "list", "--state", "queued"]), Value::Array(vec![]));
+
+    assert_eq!(desk.json(&["settings", "mail-texts"]).as_array().unwrap().len(), 15);
+    std::fs::write(desk.0.join("own.txt"), "New PIN of {{name}}: {{pin}}, for {{conference_id}}\n").unwrap();
+    desk.json(&["settings", "mail-text", "pin-reset", "text", "--from", "own.txt"]);
+    let shown = desk.run(&["settings", "mail-text", "pin-reset", "text"]).stdout;
+    assert_eq!(shown, "New PIN of {{name}}: {{pin}}, for {{conference_id}}\n");
+    std::fs::write(desk.0.join("own.txt"), "{{pin}} {{nmae}}").unwrap();
+    let error = desk.refused(1, &["settings", "mail-text", "pin-reset", "text", "--from", "own.txt"]);
+    assert!(error.contains("the mail's text: line 1: there is no {{nmae}}"), "{error}");
+    assert_eq!(desk.json(&["settings", "mail-text", "pin-reset", "text", "--built-in"])["own"], false);
 }
 
 #[test]

@@ -14,6 +14,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("media", 2),
     ("engine", 3),
     ("credentials", 4),
+    ("mail", 4),
     ("net", 4),
     ("observe", 4),
     ("admin", 4),

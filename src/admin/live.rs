@@ -6,7 +6,7 @@ use std::time::Instant;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::operations::{AdminError, Administrator};
+use super::administrator::{AdminError, Administrator};
 use crate::engine::{CallOverview, CallState, Engine, LiveCommand, LiveDone, MeetingOverview};
 use crate::server::live::Live;
 use crate::words::event::{CallFact, Event, MeetingFact};

@@ -1,5 +1,5 @@
 //! What is shown. A view is what stands in a list, in JSON and on a page; there is no secret in any of them but
-//! [`NewPinView`].
+//! [`ShownOnce`].
 
 use std::fmt;
 
@@ -7,9 +7,10 @@ use serde::{Serialize, Serializer};
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
+use super::mailing::Mailed;
 use crate::credentials::budget::{Budget, BudgetCount};
 use crate::credentials::settings::{KEYS, lobby_policy_name};
-use crate::credentials::{AuditLine, Settings, User};
+use crate::credentials::{Settings, User};
 use crate::words::secret::{MASK, Secret};
 
 /// A user, his PIN masked.
@@ -17,6 +18,10 @@ use crate::words::secret::{MASK, Secret};
 pub struct UserView {
     pub identity: String,
     pub name: String,
+    /// Where his mails go.
+    pub email: Option<String>,
+    /// The key of the dial-in number that his mails and invitations name first; none: the default one.
+    pub number: Option<u64>,
     pub enabled: bool,
     pub conference_id: Option<String>,
     /// [`MASK`] where there is one.
@@ -32,6 +37,8 @@ impl From<&User> for UserView {
         UserView {
             identity: user.identity.to_string(),
             name: user.name.clone(),
+            email: user.email.clone(),
+            number: user.number.map(|key| key.0),
             enabled: user.enabled,
             conference_id: user.conference_id.map(|id| id.to_string()),
             pin: user.pin_set_at.map(|_| MASK),
@@ -77,16 +84,27 @@ impl PartialSchema for ShownOnce {
 
 impl ToSchema for ShownOnce {}
 
-/// What enabling and resetting a PIN answer: the only view with a PIN.
+/// What enabling and resetting a PIN answer: the only view with a PIN, beside a line of a bulk list.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct NewPinView {
     pub identity: String,
     pub conference_id: String,
     pub pin: ShownOnce,
+    #[serde(flatten)]
+    pub mailed: Mailed,
+}
+
+/// A user who was changed, and what becomes of the mail that tells him.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct ChangedUserView {
+    #[serde(flatten)]
+    pub user: UserView,
+    #[serde(flatten)]
+    pub mailed: Mailed,
 }
 
 /// What enabling answers.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(untagged)]
 pub enum EnabledView {
     New(NewPinView),
@@ -134,30 +152,6 @@ impl BudgetView {
     }
 }
 
-/// One line of the audit.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub struct AuditView {
-    pub at: String,
-    pub who: String,
-    pub from: String,
-    pub action: String,
-    pub subject: String,
-    pub detail: String,
-}
-
-impl From<AuditLine> for AuditView {
-    fn from(entry: AuditLine) -> AuditView {
-        AuditView {
-            at: entry.at.to_string(),
-            who: entry.actor.who,
-            from: entry.actor.from,
-            action: entry.action,
-            subject: entry.subject,
-            detail: entry.detail,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -168,9 +162,11 @@ mod tests {
             identity: "anna@example.com".to_owned(),
             conference_id: "1234567".to_owned(),
             pin: ShownOnce::new(Secret::new("86420")),
+            mailed: Mailed::not("no mail was wanted"),
         };
         let json = serde_json::to_string(&view).unwrap();
-        assert_eq!(json, r#"{"identity":"anna@example.com","conference_id":"1234567","pin":"86420"}"#);
+        let begins = r#"{"identity":"anna@example.com","conference_id":"1234567","pin":"86420","mailed_to":null,"#;
+        assert!(json.starts_with(begins), "{json}");
         assert!(!format!("{view:?}").contains("86420"));
     }
 }

@@ -8,13 +8,18 @@
 //!
 //! | file | its idea |
 //! | --- | --- |
-//! | `user`, `settings`, `watch` | the administrator's commands |
+//! | `user`, `bulk`, `number`, `meeting`, `settings`, `outbox`, `account`, `watch` | the administrator's commands |
 //! | `tester` | `replay` and `demo` |
 //! | `output` | what is printed, and how |
 //!
 //! Exit status: 0 done; 1 refused or failed, with one line on standard error; 2 wrong usage, a wrong configuration among
 //! it. Results go to standard output; notes for the reader go to standard error.
 
+mod account;
+mod bulk;
+mod meeting;
+mod number;
+mod outbox;
 mod output;
 mod settings;
 mod tester;
@@ -66,12 +71,27 @@ enum Command {
     /// Enable, show and change the people who may hold meetings
     #[command(subcommand)]
     User(user::Command),
+    /// The numbers by which callers reach this organization
+    #[command(subcommand)]
+    Number(number::Command),
+    /// Planned meetings, each with a conference ID of its own, and their invitations
+    #[command(subcommand)]
+    Meeting(meeting::Command),
     /// What the organization has decided
     #[command(subcommand)]
     Settings(settings::Command),
     /// Wrong conference IDs and PINs that are counted against callers
     #[command(subcommand)]
     Budget(watch::BudgetCommand),
+    /// People who sign in to the console, each with a role
+    #[command(subcommand)]
+    Account(account::AccountCommand),
+    /// Programs that may use the API
+    #[command(subcommand)]
+    Token(account::TokenCommand),
+    /// Mails to users: what waits, what was sent, what was given up
+    #[command(subcommand)]
+    Outbox(outbox::Command),
     /// Who did what, and when
     Audit(watch::AuditArguments),
     /// Play callers from fixture files against a SIP server
@@ -145,6 +165,19 @@ fn carry_out(Arguments { common, command }: Arguments) -> Result<(), Failure> {
         Command::Replay(arguments) => tester::replay(arguments, &output),
         Command::Demo(arguments) => tester::demo(arguments, common.load_config()?, &output),
         Command::User(command) => administer(&common, async |administrator| command.run(administrator, &output).await),
+        Command::Number(command) => {
+            administer(&common, async |administrator| command.run(administrator, &output).await)
+        }
+        Command::Meeting(command) => {
+            administer(&common, async |administrator| command.run(administrator, &output).await)
+        }
+        Command::Account(command) => {
+            administer(&common, async |administrator| command.run(administrator, &output).await)
+        }
+        Command::Token(command) => administer(&common, async |administrator| command.run(administrator, &output).await),
+        Command::Outbox(command) => {
+            administer(&common, async |administrator| command.run(administrator, &output).await)
+        }
         Command::Settings(command) => {
             administer(&common, async |administrator| command.run(administrator, &output).await)
         }
@@ -187,7 +220,7 @@ fn administer(
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::other)?;
     runtime.block_on(async {
         let store = Store::open(&config.store).await?;
-        let done = work(&Administrator::new(&store, actor())).await;
+        let done = work(&Administrator::new(&store, actor()).with_mail(&config.mail)).await;
         store.close().await;
         done
     })

@@ -1,11 +1,16 @@
 //! `anteroom user …`
 
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand, ValueEnum};
+use serde::Serialize;
 
 use super::Failure;
+use super::bulk;
+use super::number::{NumberView, numbers_text};
 use super::output::{Output, fields, note, table};
-use crate::admin::{Administrator, EnabledView, Mail, NewPinView, UserView};
-use crate::credentials::{Identity, Page, UserChange};
+use crate::admin::{Administrator, BulkAction, ChangedUserView, EnabledView, Mail, Mailed, NewPinView, UserView};
+use crate::credentials::{Identity, Page, UserChange, UserDetails};
 use crate::words::answer::LobbyPolicy;
 
 #[derive(Debug, Subcommand)]
@@ -16,6 +21,9 @@ pub enum Command {
         /// The name that people read
         #[arg(long, default_value = "", hide_default_value = true)]
         name: String,
+        /// Where mails to this user go
+        #[arg(long, value_name = "ADDRESS")]
+        email: Option<String>,
         #[command(flatten)]
         mail: MailArguments,
     },
@@ -33,10 +41,14 @@ pub enum Command {
         #[arg(long)]
         all: bool,
     },
-    /// One user
+    /// One user, with the numbers to call
     Show { identity: Identity },
-    /// Refuse a user's conference ID and PIN from now on
-    Disable { identity: Identity },
+    /// Refuse a user's conference IDs and PIN from now on
+    Disable {
+        identity: Identity,
+        #[command(flatten)]
+        mail: MailArguments,
+    },
     /// Change what holds for one user's meetings
     Set {
         identity: Identity,
@@ -50,9 +62,29 @@ pub enum Command {
         mail: MailArguments,
     },
     /// Make a new conference ID; the old one is refused from now on
-    ResetConferenceId { identity: Identity },
+    ResetConferenceId {
+        identity: Identity,
+        #[command(flatten)]
+        mail: MailArguments,
+    },
     /// Send conference ID and numbers by e-mail, never the PIN
-    SendInfo { identity: Identity },
+    SendInfo {
+        identity: Identity,
+        /// Another address than the user's own
+        #[arg(long, value_name = "ADDRESS")]
+        send_email_to: Option<String>,
+    },
+    /// Enable, or reset the PINs of, everybody in a CSV file; each line has its own result
+    ///
+    /// The first line names the columns: identity, and where wanted name, email, send_email_to.
+    Bulk {
+        action: BulkArgument,
+        /// The CSV file, or - for standard input
+        file: PathBuf,
+        /// Whether each gets an e-mail [default: as the settings say]
+        #[arg(long, value_name = "true|false")]
+        send_email: Option<bool>,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -67,12 +99,43 @@ pub struct ChangeArguments {
     /// The name that people read
     #[arg(long)]
     name: Option<String>,
+    /// Where mails to this user go, or none
+    #[arg(long, value_name = "ADDRESS|none")]
+    email: Option<String>,
+    /// The dial-in number that this user's mails and invitations name first, or default
+    #[arg(long, value_name = "NUMBER|default")]
+    number: Option<String>,
 }
 
-impl From<ChangeArguments> for UserChange {
-    fn from(arguments: ChangeArguments) -> UserChange {
-        let ChangeArguments { allow_anonymous_start, lobby_policy, name } = arguments;
-        UserChange { name, allow_anonymous_start, lobby_policy: lobby_policy.map(Into::into), ..UserChange::default() }
+impl ChangeArguments {
+    async fn change(self, administrator: &Administrator<'_>) -> Result<UserChange, Failure> {
+        let number = match self.number.as_deref() {
+            None => None,
+            Some("default") => Some(None),
+            Some(number) => Some(Some(administrator.number(number).await?.key)),
+        };
+        Ok(UserChange {
+            name: self.name,
+            email: self.email.map(|email| Some(email).filter(|email| email != "none")),
+            number,
+            allow_anonymous_start: self.allow_anonymous_start,
+            lobby_policy: self.lobby_policy.map(Into::into),
+        })
+    }
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum BulkArgument {
+    Enable,
+    ResetPin,
+}
+
+impl From<BulkArgument> for BulkAction {
+    fn from(argument: BulkArgument) -> BulkAction {
+        match argument {
+            BulkArgument::Enable => BulkAction::Enable,
+            BulkArgument::ResetPin => BulkAction::ResetPin,
+        }
     }
 }
 
@@ -112,14 +175,15 @@ impl From<LobbyPolicyArgument> for LobbyPolicy {
 impl Command {
     pub async fn run(self, administrator: &Administrator<'_>, output: &Output) -> Result<(), Failure> {
         match self {
-            Command::Enable { identity, name, mail } => {
-                let enabled = administrator.enable_user(&identity, &name, &mail.into()).await?;
+            Command::Enable { identity, name, email, mail } => {
+                let details = UserDetails { name, email };
+                let enabled = administrator.enable_user(&identity, &details, &mail.into()).await?;
                 output.show(&enabled, |enabled| match enabled {
                     EnabledView::New(new) => new_pin_text(new),
                     EnabledView::Already(user) => user_text(user),
                 });
                 match enabled {
-                    EnabledView::New(_) => note(SHOWN_ONCE),
+                    EnabledView::New(new) => note(&shown_once(&new.mailed)),
                     EnabledView::Already(_) => {
                         note(&format!("{identity} was enabled before; nothing changed (reset-pin makes a new PIN)"));
                     }
@@ -137,25 +201,67 @@ impl Command {
                     note(&format!("there are more: --after {}", last.identity));
                 }
             }
-            Command::Show { identity } => output.show(&administrator.show_user(&identity).await?, user_text),
-            Command::Disable { identity } => output.show(&administrator.disable_user(&identity).await?, user_text),
+            Command::Show { identity } => {
+                let user = administrator.show_user(&identity).await?;
+                let numbers = administrator.numbers_of(&identity).await?;
+                let shown = UserWithNumbers { user, numbers: numbers.iter().map(NumberView::from).collect() };
+                output.show(&shown, |shown| format!("{}\n{}", user_text(&shown.user), numbers_text(&shown.numbers)));
+            }
+            Command::Disable { identity, mail } => {
+                show_changed(&administrator.disable_user(&identity, &mail.into()).await?, output);
+            }
             Command::Set { identity, change } => {
-                output.show(&administrator.change_user(&identity, &change.into()).await?, user_text);
+                let change = change.change(administrator).await?;
+                output.show(&administrator.change_user(&identity, &change).await?, user_text);
             }
             Command::ResetPin { identity, mail } => {
-                output.show(&administrator.reset_pin(&identity, &mail.into()).await?, new_pin_text);
-                note(SHOWN_ONCE);
+                let new = administrator.reset_pin(&identity, &mail.into()).await?;
+                output.show(&new, new_pin_text);
+                note(&shown_once(&new.mailed));
             }
-            Command::ResetConferenceId { identity } => {
-                output.show(&administrator.reset_conference_id(&identity).await?, user_text);
+            Command::ResetConferenceId { identity, mail } => {
+                show_changed(&administrator.reset_conference_id(&identity, &mail.into()).await?, output);
             }
-            Command::SendInfo { identity } => administrator.send_info(&identity).await?,
+            Command::SendInfo { identity, send_email_to } => {
+                let mailed = administrator.send_info(&identity, send_email_to.as_deref()).await?;
+                output.show(&mailed, |mailed| fields(&[("mailed_to", mailed.mailed_to.clone().unwrap_or_default())]));
+            }
+            Command::Bulk { action, file, send_email } => {
+                bulk::run(administrator, action.into(), &file, send_email, output).await?;
+            }
         }
         Ok(())
     }
 }
 
-const SHOWN_ONCE: &str = "The PIN is shown this once. Pass it on by a way that only its owner reads.";
+/// What `user show` shows.
+#[derive(Serialize)]
+struct UserWithNumbers {
+    #[serde(flatten)]
+    user: UserView,
+    numbers: Vec<NumberView>,
+}
+
+fn show_changed(changed: &ChangedUserView, output: &Output) {
+    output.show(changed, |changed| user_text(&changed.user));
+    match &changed.mailed {
+        Mailed { mailed_to: Some(to), .. } => note(&format!("A mail to {to} is on its way.")),
+        Mailed { not_mailed, .. } => note(&format!("No mail goes out: {}.", not_mailed.as_deref().unwrap_or_default())),
+    }
+}
+
+/// What to do with a PIN on the screen.
+fn shown_once(mailed: &Mailed) -> String {
+    match mailed {
+        Mailed { mailed_to: Some(to), .. } => {
+            format!("The PIN is shown this once. A mail with it to {to} is on its way.")
+        }
+        Mailed { not_mailed, .. } => format!(
+            "The PIN is shown this once, and no mail goes out: {}. Pass it on by a way that only its owner reads.",
+            not_mailed.as_deref().unwrap_or_default()
+        ),
+    }
+}
 
 fn new_pin_text(new: &NewPinView) -> String {
     fields(&[
@@ -170,6 +276,7 @@ fn user_text(user: &UserView) -> String {
     fields(&[
         ("identity", user.identity.clone()),
         ("name", user.name.clone()),
+        ("email", or_none(user.email.as_deref())),
         ("enabled", user.enabled.to_string()),
         ("conference_id", or_none(user.conference_id.as_deref())),
         ("pin", or_none(user.pin)),

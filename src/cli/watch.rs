@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::Failure;
 use super::output::{Output, fields, table};
 use crate::admin::{Administrator, AuditView, BudgetView};
-use crate::credentials::{ClearBudgets, Identity};
+use crate::credentials::{AuditKey, AuditPage, ClearBudgets, Identity};
 
 #[derive(Debug, Subcommand)]
 pub enum BudgetCommand {
@@ -66,20 +66,27 @@ pub struct AuditArguments {
     /// So many of the newest lines
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     limit: u32,
+    /// In who, action, subject or detail
+    #[arg(long)]
+    search: Option<String>,
+    /// Begin below this key
+    #[arg(long, value_name = "KEY")]
+    before: Option<AuditKey>,
 }
 
 impl AuditArguments {
     pub async fn run(self, administrator: &Administrator<'_>, output: &Output) -> Result<(), Failure> {
-        output.show(&administrator.audit(self.limit).await?, |entries| audit_text(entries));
+        let page = AuditPage { search: self.search, before: self.before, limit: self.limit };
+        output.show(&administrator.audit(&page).await?, |entries| audit_text(entries));
         Ok(())
     }
 }
 
 fn audit_text(entries: &[AuditView]) -> String {
     let row = |entry: &AuditView| {
-        let AuditView { at, who, from, action, subject, detail } = entry.clone();
-        [at, who, from, action, subject, detail]
+        let AuditView { key, at, who, from, action, subject, detail } = entry.clone();
+        [key.to_string(), at, who, from, action, subject, detail]
     };
     let rows: Vec<_> = entries.iter().map(row).collect();
-    table(["AT", "WHO", "FROM", "ACTION", "SUBJECT", "DETAIL"], &rows, "nothing was done yet")
+    table(["KEY", "AT", "WHO", "FROM", "ACTION", "SUBJECT", "DETAIL"], &rows, "nothing was done yet")
 }

@@ -57,6 +57,11 @@ impl ConfigError {
     pub(super) fn alone(key: &str, other: &str) -> ConfigError {
         ConfigError(format!("{key}: it needs {other} beside it: set both, or none"))
     }
+
+    /// Two keys that don't go together, each right by itself.
+    pub(super) fn refused(key: &str, allowed: &str) -> ConfigError {
+        ConfigError(format!("{key}: write {allowed}"))
+    }
 }
 
 /// All keys that were given, with their values and where they came from.

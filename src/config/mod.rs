@@ -46,6 +46,7 @@ pub struct Config {
     pub attendant: AttendantConfig,
     pub meeting: MeetingConfig,
     pub http: HttpConfig,
+    pub mail: MailConfig,
     pub log: LogConfig,
     pub records: RecordsConfig,
     pub shutdown: ShutdownConfig,
@@ -212,6 +213,58 @@ pub struct TlsFiles {
     pub key: PathBuf,
 }
 
+/// `mail.*`: the server that takes our mails.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MailConfig {
+    /// `None` (`off`): no mail is sent; what was asked for waits in the outbox.
+    pub smtp: Option<SmtpServer>,
+    pub tls: MailTls,
+    /// Whom mails are from, where the organization has not said so in its settings.
+    pub from: Option<String>,
+    /// `None`: the server wants no sign-in.
+    pub user: Option<String>,
+    /// Read at each sign-in: a password in the configuration would be in every process list and backup of it.
+    pub password_file: Option<PathBuf>,
+    /// A certificate authority (PEM) that is trusted besides the operating system's.
+    pub ca_file: Option<PathBuf>,
+}
+
+/// Where mails are handed in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SmtpServer {
+    pub host: String,
+    pub port: u16,
+}
+
+impl SmtpServer {
+    /// Whether it is this machine itself, so that nobody on a wire reads along.
+    pub fn is_here(&self) -> bool {
+        self.host == "localhost" || self.host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    }
+}
+
+/// How the way to the mail server is protected. There are PINs in mails.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum MailTls {
+    /// Plain at first, then TLS, and never a mail without (RFC 3207).
+    #[default]
+    StartTls,
+    /// TLS from the first byte (RFC 8314).
+    Tls,
+    /// Only for a server on this machine.
+    Off,
+}
+
+impl MailTls {
+    fn usual_port(self) -> u16 {
+        match self {
+            MailTls::StartTls => 587,
+            MailTls::Tls => 465,
+            MailTls::Off => 25,
+        }
+    }
+}
+
 /// `log.*`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LogConfig {
@@ -301,6 +354,7 @@ impl Default for Config {
                 tls: None,
                 trusted_proxies: Vec::new(),
             },
+            mail: MailConfig::default(),
             log: LogConfig { format: LogFormat::Text, level: "info".to_owned() },
             records: RecordsConfig { file: Records::Off },
             shutdown: ShutdownConfig { grace: seconds(300) },
@@ -398,6 +452,28 @@ impl Config {
             (None, Some(_)) => return Err(ConfigError::alone("http.tls_key", "http.tls_certificate")),
         };
         keys.read("http.trusted_proxies", optional_list(networks), &mut config.http.trusted_proxies)?;
+
+        let mail = &mut config.mail;
+        let mut server = None;
+        keys.read("mail.smtp", optional(host_and_port), &mut server)?;
+        keys.read("mail.tls", mail_tls, &mut mail.tls)?;
+        mail.smtp = server.map(|(host, port)| SmtpServer { host, port: port.unwrap_or(mail.tls.usual_port()) });
+        keys.read("mail.from", optional(mail_address), &mut mail.from)?;
+        keys.read("mail.user", optional(text), &mut mail.user)?;
+        keys.read("mail.password_file", optional(path), &mut mail.password_file)?;
+        keys.read("mail.ca_file", optional(path), &mut mail.ca_file)?;
+        if mail.tls == MailTls::Off && mail.smtp.as_ref().is_some_and(|server| !server.is_here()) {
+            return Err(ConfigError::refused(
+                "mail.tls",
+                "starttls or tls: only a mail server on this machine may do without",
+            ));
+        }
+        match (&mail.user, &mail.password_file) {
+            (Some(_), None) => return Err(ConfigError::alone("mail.user", "mail.password_file")),
+            (None, Some(_)) => return Err(ConfigError::alone("mail.password_file", "mail.user")),
+            _ => {}
+        }
+
         keys.read("log.format", log_format, &mut config.log.format)?;
         keys.read("log.level", log_level, &mut config.log.level)?;
         keys.read("records.file", records, &mut config.records.file)?;
@@ -545,6 +621,10 @@ mod tests {
             ("store.url=anteroom.db", "sqlite:PATH"),
             ("store.url=sqlite:", "sqlite:PATH"),
             ("http.metrics=yes", "true or false"),
+            ("mail.smtp=mail.example.com:0", "mail.example.com:587"),
+            ("mail.smtp=mail.example.com:x", "mail.example.com:587"),
+            ("mail.from=anna", "anteroom@example.com"),
+            ("mail.tls=maybe", "starttls, tls or none"),
             ("meeting.leader_leaves=never", "goes-on"),
             ("sip.trunks=carrier", "a list of tables"),
             ("sip.trunks=[{name=\"a\"}]", "for from in the trunk number 1"),
@@ -559,6 +639,21 @@ mod tests {
             assert!(error.contains(says), "{setting}: {error}");
             assert!(!error.contains("86420"), "a password is not repeated: {error}");
         }
+    }
+
+    #[test]
+    fn mail_goes_out_protected_or_stays_on_this_machine() {
+        let mail = set(&["mail.smtp=mail.example.com", "mail.user=anteroom", "mail.password_file=p"]).mail;
+        assert_eq!(mail.smtp, Some(SmtpServer { host: "mail.example.com".to_owned(), port: 587 }));
+        assert_eq!(set(&["mail.smtp=mail.example.com", "mail.tls=tls"]).mail.smtp.unwrap().port, 465);
+        for here in ["localhost", "127.0.0.1:2525", "[::1]:2525"] {
+            assert_eq!(set(&[&format!("mail.smtp={here}"), "mail.tls=none"]).mail.tls, MailTls::Off, "{here}");
+        }
+        assert_eq!(set(&["mail.smtp=[::1]", "mail.tls=none"]).mail.smtp.unwrap().port, 25);
+        let error = refused(&["mail.smtp=mail.example.com:25", "mail.tls=none"]);
+        assert_eq!(error, "mail.tls: write starttls or tls: only a mail server on this machine may do without");
+        assert!(refused(&["mail.user=anteroom"]).starts_with("mail.user: it needs mail.password_file beside it"));
+        assert!(refused(&["mail.password_file=p"]).starts_with("mail.password_file: it needs mail.user beside it"));
     }
 
     #[test]

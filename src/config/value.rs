@@ -8,7 +8,7 @@ use std::time::Duration;
 use toml::de::{DeTable, DeValue};
 use tracing_subscriber::filter::LevelFilter;
 
-use super::{DialInNumber, LeaderLeaves, LogFormat, Records, StoreUrl};
+use super::{DialInNumber, LeaderLeaves, LogFormat, MailTls, Records, StoreUrl};
 use crate::credentials::database::postgres;
 use crate::sip::{Network, Strangers, Trunk};
 use crate::words::secret::Secret;
@@ -265,6 +265,42 @@ pub fn leader_leaves(value: &Value) -> Read<LeaderLeaves> {
         Some("lobby") => Ok(LeaderLeaves::BackToLobby),
         Some("end") => Ok(LeaderLeaves::End),
         _ => Err("goes-on, lobby or end".to_owned()),
+    }
+}
+
+/// A server's name or address, with or without its port.
+pub fn host_and_port(value: &Value) -> Read<(String, Option<u16>)> {
+    let read = || {
+        let text = value.as_text()?;
+        let (host, port) = match text.parse::<IpAddr>() {
+            Ok(address) => (address.to_string(), None),
+            Err(_) if text.ends_with(']') => (text.to_owned(), None),
+            Err(_) => match text.rsplit_once(':') {
+                Some((host, port)) => (host.to_owned(), Some(port.parse().ok().filter(|port| *port != 0)?)),
+                None => (text.to_owned(), None),
+            },
+        };
+        let host = host.trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase();
+        let is_name = host.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'));
+        let is_host = !host.is_empty() && host.len() <= 253 && (is_name || host.parse::<IpAddr>().is_ok());
+        is_host.then_some((host, port))
+    };
+    allow(read(), "a server with or without its port, such as mail.example.com:587 or [::1]:25")
+}
+
+/// One to which mail can be sent, without a name beside it.
+pub fn mail_address(value: &Value) -> Read<String> {
+    let read = value.as_text().filter(|text| text.parse::<lettre::Address>().is_ok());
+    allow(read.map(str::to_owned), "a mail address such as anteroom@example.com")
+}
+
+/// How the way to the mail server is protected.
+pub fn mail_tls(value: &Value) -> Read<MailTls> {
+    match value.as_text() {
+        Some("starttls") => Ok(MailTls::StartTls),
+        Some("tls") => Ok(MailTls::Tls),
+        Some("none") => Ok(MailTls::Off),
+        _ => Err("starttls, tls or none".to_owned()),
     }
 }
 

@@ -166,7 +166,9 @@ pub async fn start(
         };
         let mut pages = http::router(status, measures, config.http.metrics);
         if let Some(store) = store {
-            pages = pages.merge(web::router(Site::new(store, live.clone(), &config.http.trusted_proxies)));
+            pages = pages.merge(web::router(
+                Site::new(store, live.clone(), &config.http.trusted_proxies).with_mail(&config.mail),
+            ));
         }
         let pages = web::guarded(pages, config.http.trusted_proxies.clone().into());
         tokio::spawn(web::listener::serve(listener, tls, pages, ended));

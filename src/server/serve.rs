@@ -4,15 +4,21 @@
 use std::io::Write;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio::time::timeout;
 use tracing_subscriber::EnvFilter;
 
 use super::{RunningServer, StartError, start};
-use crate::config::{Config, LogFormat, StoreUrl};
+use crate::config::{Config, DialInNumber, LogFormat, StoreUrl};
 use crate::credentials::example::reachable;
-use crate::credentials::{Actor, FirstStart, LinkPurpose, OpenError, Store, StoreError, first_start_example};
+use crate::credentials::{
+    Actor, FirstStart, LinkPurpose, NewNumber, OpenError, Store, StoreError, first_start_example,
+};
+use crate::mail;
 use crate::words::limits;
 
 /// Why `serve` ends with an error. One line each.
@@ -63,11 +69,15 @@ fn raise_open_files(config: &Config) {
 /// Open files besides those of calls: SIP connections, the store, HTTP, the log.
 const OTHER_FILES: u64 = limits::TCP_CONNECTIONS as u64 + 256;
 
+/// How long a mail in the middle of being handed over is waited for when the server ends.
+const MAIL_ENDS_WITHIN: Duration = Duration::from_secs(5);
+
 async fn run(config: &Config) -> Result<(), ServeError> {
     let mut terminate = signal(SignalKind::terminate()).map_err(ServeError::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(ServeError::Signals)?;
 
     let store = Arc::new(Store::open(&config.store).await?);
+    store.seed_numbers(&dial_in_numbers(config)).await?;
     let mut server = start(config, store.clone(), Some(store.clone())).await?;
     // Only once the server has started: the PIN is shown this one time. (And the operator who wrote a configuration knows
     // whom he wants to enable.)
@@ -79,6 +89,8 @@ async fn run(config: &Config) -> Result<(), ServeError> {
     if let Some(address) = server.http_address() {
         first_administrator(config, &store, address).await?;
     }
+    let (mail_lives, mail_ends) = watch::channel(());
+    let mails = tokio::spawn(mail::Worker::new(store.clone(), config.mail.clone()).run(mail_ends));
 
     tokio::select! {
         () = server.ended() => {
@@ -98,8 +110,22 @@ async fn run(config: &Config) -> Result<(), ServeError> {
         _ = terminate.recv() => server.stop().await,
         _ = interrupt.recv() => server.stop().await,
     }
+    drop(mail_lives);
+    // A mail that is being handed over is not handed over again, by the next server, for want of a moment.
+    let _ = timeout(MAIL_ENDS_WITHIN, mails).await;
     tracing::info!("the server has ended");
     Ok(())
+}
+
+/// The numbers of the configuration, for a store that never had any.
+fn dial_in_numbers(config: &Config) -> Vec<NewNumber> {
+    let new = |number: &DialInNumber| NewNumber {
+        number: number.number.clone(),
+        language: number.language.clone(),
+        label: number.label.clone(),
+        is_default: number.default,
+    };
+    config.numbers.iter().map(new).collect()
 }
 
 fn say_ready(config: &Config, server: &RunningServer, example: Option<&FirstStart>) {

@@ -44,6 +44,7 @@ use tokio::sync::Semaphore;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::timeout::TimeoutLayer;
 
+use crate::config::MailConfig;
 use crate::credentials::Store;
 use crate::server::live::Live;
 use crate::sip::Network;
@@ -67,6 +68,8 @@ pub struct Site {
     pub live: Live,
     /// Whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed: `http.trusted_proxies`.
     pub trusted_proxies: Arc<[Network]>,
+    /// By which this server sends mails.
+    pub mail: Arc<MailConfig>,
     /// Places for listeners to live events.
     streams: Arc<Semaphore>,
     /// How often who has tried a password.
@@ -81,10 +84,16 @@ impl Site {
             store,
             live,
             trusted_proxies: trusted_proxies.into(),
+            mail: Arc::default(),
             streams: Arc::new(Semaphore::new(STREAMS)),
             tries: Arc::default(),
             sign_ins: Arc::new(Semaphore::new(SIGN_INS_AT_ONCE)),
         }
+    }
+
+    #[must_use]
+    pub fn with_mail(self, mail: &MailConfig) -> Site {
+        Site { mail: Arc::new(mail.clone()), ..self }
     }
 }
 

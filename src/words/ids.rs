@@ -96,10 +96,10 @@ impl ConferenceId {
         std::str::from_utf8(&self.0).unwrap_or_default()
     }
 
-    /// As people read it aloud: `123 4567`.
+    /// As people read it aloud: `123 456 7`.
     pub fn spaced(&self) -> String {
-        let (head, tail) = self.as_str().split_at(3);
-        format!("{head} {tail}")
+        let groups = self.0.chunks(3).map(|group| std::str::from_utf8(group).unwrap_or_default());
+        groups.collect::<Vec<_>>().join(" ")
     }
 }
 

@@ -13,7 +13,7 @@ use super::describe::{Listed, Refusals};
 use super::extract::{Json, Path, Query, identity};
 use super::users::limit;
 use crate::admin::{AuditView, BudgetView, SettingView};
-use crate::credentials::ClearBudgets;
+use crate::credentials::{AuditPage, ClearBudgets};
 
 pub fn routes() -> OpenApiRouter<Site> {
     OpenApiRouter::new()
@@ -122,5 +122,5 @@ async fn audit(
     Administrators(principal): Administrators,
     Query(query): Query<AuditQuery>,
 ) -> Result<Json<Listed<AuditView>>, Problem> {
-    Ok(Json(Listed::whole(principal.administrator(&site).audit(limit(query.limit)?).await?)))
+    Ok(Json(Listed::whole(principal.administrator(&site).audit(&AuditPage::newest(limit(query.limit)?)).await?)))
 }

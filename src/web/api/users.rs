@@ -13,9 +13,9 @@ use super::super::auth::{Administrators, Operators, Principal, Role};
 use super::super::problem::Problem;
 use super::describe::{Listed, Refusals};
 use super::extract::{Json, Path, Query, identity};
-use crate::admin::{EnabledView, Mail, NewPinView, UserView};
+use crate::admin::{ChangedUserView, EnabledView, Mail, Mailed, NewPinView, UserView};
 use crate::credentials::settings::lobby_policy_from;
-use crate::credentials::{Page, UserChange};
+use crate::credentials::{Page, UserChange, UserDetails};
 
 /// Rows of one page, at most and where nothing is said.
 const PAGE_MAX: u32 = 1_000;
@@ -100,6 +100,9 @@ async fn show(
 struct EnableBody {
     /// The name that people read.
     name: Option<String>,
+    /// Where mails to this user go.
+    #[schema(example = "anna@example.com")]
+    email: Option<String>,
     /// Not there: as the settings say.
     send_email: Option<bool>,
     /// Instead of the user's own address.
@@ -138,8 +141,8 @@ async fn enable(
 ) -> Result<Response, Problem> {
     let Json(body) = body.unwrap_or_default();
     let mail = Mail { send: body.send_email, to: body.send_email_to };
-    let name = body.name.unwrap_or_default();
-    let enabled = principal.administrator(&site).enable_user(&identity(&who)?, &name, &mail).await?;
+    let details = UserDetails { name: body.name.unwrap_or_default(), email: body.email };
+    let enabled = principal.administrator(&site).enable_user(&identity(&who)?, &details, &mail).await?;
     Ok(match enabled {
         EnabledView::New(new) => (StatusCode::CREATED, Json(new)).into_response(),
         EnabledView::Already(user) => Json(user).into_response(),
@@ -156,6 +159,12 @@ struct ChangeBody {
     allow_anonymous_start: Option<bool>,
     /// Who is let into a started meeting: `open` or `wait-for-admission`.
     lobby_policy: Option<String>,
+    /// Where mails to this user go; empty: nowhere.
+    #[schema(example = "anna@example.com")]
+    email: Option<String>,
+    /// The dial-in number that his mails and invitations name first, or its key; empty: the default one.
+    #[schema(example = "+49 30 1234567")]
+    number: Option<String>,
 }
 
 /// Changes what holds for a user's meetings.
@@ -172,25 +181,35 @@ async fn change(
     let policy = |name: String| {
         lobby_policy_from(&name).ok_or_else(|| Problem::invalid("lobby_policy: write open or wait-for-admission"))
     };
+    let administrator = principal.administrator(&site);
+    let number = match body.number.as_deref() {
+        None => None,
+        Some("") => Some(None),
+        Some(number) => Some(Some(administrator.number(number).await?.key)),
+    };
     let change = UserChange {
         name: body.name,
+        email: body.email.map(|email| Some(email).filter(|email| !email.is_empty())),
+        number,
         allow_anonymous_start: body.allow_anonymous_start,
         lobby_policy: body.lobby_policy.map(policy).transpose()?,
-        ..UserChange::default()
     };
-    Ok(Json(principal.administrator(&site).change_user(&identity(&who)?, &change).await?))
+    Ok(Json(administrator.change_user(&identity(&who)?, &change).await?))
 }
 
 /// Refuses his conference ID and PIN from now on.
 #[utoipa::path(post, path = "/users/{identity}/disable", tag = "users", operation_id = "disable_user",
     params(("identity" = String, Path, description = "Such as anna@example.com")),
-    responses((status = 200, description = "As he is now", body = UserView), Refusals))]
+    request_body = Option<MailBody>,
+    responses((status = 200, description = "As he is now", body = ChangedUserView), Refusals))]
 async fn disable(
     State(site): State<Site>,
     Administrators(principal): Administrators,
     Path(who): Path<String>,
-) -> Result<Json<UserView>, Problem> {
-    Ok(Json(principal.administrator(&site).disable_user(&identity(&who)?).await?))
+    mail: Option<Json<MailBody>>,
+) -> Result<Json<ChangedUserView>, Problem> {
+    let Json(mail) = mail.unwrap_or_default();
+    Ok(Json(principal.administrator(&site).disable_user(&identity(&who)?, &mail.into()).await?))
 }
 
 /// Makes a new PIN; the old one is wrong from now on.
@@ -212,24 +231,38 @@ async fn reset_pin(
 #[utoipa::path(post, path = "/users/{identity}/reset-conference-id", tag = "users",
     operation_id = "reset_conference_id",
     params(("identity" = String, Path, description = "Such as anna@example.com")),
-    responses((status = 200, description = "With the new conference ID", body = UserView), Refusals))]
+    request_body = Option<MailBody>,
+    responses((status = 200, description = "With the new conference ID", body = ChangedUserView), Refusals))]
 async fn reset_conference_id(
     State(site): State<Site>,
     Administrators(principal): Administrators,
     Path(who): Path<String>,
-) -> Result<Json<UserView>, Problem> {
-    Ok(Json(principal.administrator(&site).reset_conference_id(&identity(&who)?).await?))
+    mail: Option<Json<MailBody>>,
+) -> Result<Json<ChangedUserView>, Problem> {
+    let Json(mail) = mail.unwrap_or_default();
+    Ok(Json(principal.administrator(&site).reset_conference_id(&identity(&who)?, &mail.into()).await?))
+}
+
+/// Where it goes.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct SendInfoBody {
+    /// Instead of the user's own address.
+    send_email_to: Option<String>,
 }
 
 /// Sends conference ID and numbers by e-mail, never the PIN.
 #[utoipa::path(post, path = "/users/{identity}/send-info", tag = "users", operation_id = "send_info",
     params(("identity" = String, Path, description = "Such as anna@example.com")),
-    responses((status = 204, description = "On its way"), Refusals))]
+    request_body = Option<SendInfoBody>,
+    responses((status = 200, description = "It is in the outbox", body = Mailed), Refusals))]
 async fn send_info(
     State(site): State<Site>,
     Administrators(principal): Administrators,
     Path(who): Path<String>,
-) -> Result<StatusCode, Problem> {
-    principal.administrator(&site).send_info(&identity(&who)?).await?;
-    Ok(StatusCode::NO_CONTENT)
+    body: Option<Json<SendInfoBody>>,
+) -> Result<Json<Mailed>, Problem> {
+    let Json(body) = body.unwrap_or_default();
+    let to = body.send_email_to.as_deref();
+    Ok(Json(principal.administrator(&site).send_info(&identity(&who)?, to).await?))
 }

@@ -56,7 +56,7 @@ impl Principal {
 
     /// The operations, done in his name.
     pub fn administrator<'a>(&self, site: &'a Site) -> Administrator<'a> {
-        Administrator::new(&site.store, self.actor())
+        Administrator::new(&site.store, self.actor()).with_mail(&site.mail)
     }
 }
 

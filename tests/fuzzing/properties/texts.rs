@@ -25,8 +25,12 @@ pub fn fixture(bytes: &[u8]) {
     let mut variables = Variables::default();
     variables.set("pin", PIN);
     variables.set("conference_id", CONFERENCE_ID);
-    if let Err(error) = fixture.resolve(&variables) {
-        one_line(&error.to_string(), text);
+    match fixture.resolve(&variables) {
+        Ok(fixture) => {
+            let told = format!("{fixture:?}");
+            assert!(!told.contains(PIN) || text.contains(PIN), "a PIN in debug output");
+        }
+        Err(error) => one_line(&error.to_string(), text),
     }
 }
 
