@@ -5,7 +5,7 @@ use utoipa::ToSchema;
 
 use super::administrator::{AdminError, Administrator};
 use super::view::ShownOnce;
-use crate::credentials::{Account, AccountPage, ApiToken, ApiTokenKey, LinkPurpose, NewAccount, NewApiToken};
+use crate::credentials::{Account, AccountPage, ApiToken, ApiTokenKey, LinkPurpose, NewAccount, NewApiToken, Role};
 
 /// Somebody who signs in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -108,6 +108,16 @@ impl Administrator<'_> {
     async fn link_to(&self, account: &Account) -> Result<AccountLinkView, AdminError> {
         let link = self.store().make_link(self.actor(), LinkPurpose::SetPassword(account.key)).await?;
         Ok(AccountLinkView { account: AccountView::from(account), link: ShownOnce::new(link) })
+    }
+
+    pub async fn account(&self, name: &str) -> Result<AccountView, AdminError> {
+        Ok(AccountView::from(&self.store().account_by_name(name).await?))
+    }
+
+    /// Another role; whoever is signed in has it from the next request on.
+    pub async fn change_role(&self, name: &str, role: Role) -> Result<AccountView, AdminError> {
+        let key = self.store().account_by_name(name).await?.key;
+        Ok(AccountView::from(&self.store().change_role(self.actor(), key, role).await?))
     }
 
     /// A disabled account is signed out everywhere.

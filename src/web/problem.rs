@@ -130,6 +130,10 @@ impl From<AdminError> for Problem {
             AdminError::Live(LiveError::Refused(refusal)) => {
                 Problem::new(StatusCode::CONFLICT, "not-now", refusal.to_string())
             }
+            AdminError::NotThere { .. } => Problem::new(StatusCode::NOT_FOUND, "not-there", error.to_string()),
+            AdminError::NoMailServer | AdminError::NoSender | AdminError::NoAddress(_) => {
+                Problem::new(StatusCode::CONFLICT, "no-mail", error.to_string())
+            }
             AdminError::NoConference(_) => Problem::new(StatusCode::NOT_FOUND, "no-conference", error.to_string()),
             error => Problem::invalid(error.to_string()),
         }

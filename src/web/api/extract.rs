@@ -88,3 +88,15 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T>
 pub fn identity(text: &str) -> Result<Identity, Problem> {
     text.parse().map_err(|error: crate::credentials::NotAnIdentity| Problem::invalid(error.to_string()))
 }
+
+/// Rows of a page, at most and where nothing is said.
+const PAGE_MAX: u32 = 1_000;
+const PAGE: u32 = 100;
+
+/// Rows of a page, within its bounds.
+pub fn limit(limit: Option<u32>) -> Result<u32, Problem> {
+    match limit.unwrap_or(PAGE) {
+        limit @ 1..=PAGE_MAX => Ok(limit),
+        _ => Err(Problem::invalid(format!("limit: give a number from 1 to {PAGE_MAX}"))),
+    }
+}

@@ -4,16 +4,21 @@
 //! | --- | --- |
 //! | [`extract`] | what a request brings, refused with a problem where it is not what it should be |
 //! | [`describe`] | what all operations have in common in the description: pages, problems, sign-in |
-//! | [`users`], [`organization`], [`live`], [`session`] | the operations |
+//! | [`session`], [`accounts`] | one's own sign-in; those of others, and programs |
+//! | [`users`], [`numbers`], [`meetings`], [`live`], [`organization`], [`watch`] | the operations |
 //!
 //! The description (OpenAPI 3.1) at `/api/openapi.json` is made from the routes themselves, see [`routes`].
 
+pub mod accounts;
 pub mod describe;
 pub mod extract;
 pub mod live;
+pub mod meetings;
+pub mod numbers;
 pub mod organization;
 pub mod session;
 pub mod users;
+pub mod watch;
 
 use std::sync::LazyLock;
 
@@ -37,10 +42,14 @@ pub fn router() -> Router<Site> {
 /// Every route with its description, from one place.
 fn routes() -> OpenApiRouter<Site> {
     let v1 = OpenApiRouter::new()
+        .merge(session::routes())
         .merge(users::routes())
-        .merge(organization::routes())
+        .merge(numbers::routes())
+        .merge(meetings::routes())
         .merge(live::routes())
-        .merge(session::routes());
+        .merge(organization::routes())
+        .merge(watch::routes())
+        .merge(accounts::routes());
     OpenApiRouter::with_openapi(describe::Description::openapi()).nest("/api/v1", v1)
 }
 

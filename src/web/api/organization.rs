@@ -1,8 +1,8 @@
-//! What the organization has decided, and what has been done: settings, budgets, audit.
+//! What the organization has decided, and what is counted against callers: settings, budgets.
 
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -10,10 +10,9 @@ use super::super::Site;
 use super::super::auth::Administrators;
 use super::super::problem::Problem;
 use super::describe::{Listed, Refusals};
-use super::extract::{Json, Path, Query, identity};
-use super::users::limit;
-use crate::admin::{AuditView, BudgetView, SettingView};
-use crate::credentials::{AuditPage, ClearBudgets};
+use super::extract::{Json, Path, identity};
+use crate::admin::{BudgetView, SettingView};
+use crate::credentials::ClearBudgets;
 
 pub fn routes() -> OpenApiRouter<Site> {
     OpenApiRouter::new()
@@ -21,7 +20,6 @@ pub fn routes() -> OpenApiRouter<Site> {
         .routes(routes!(set_setting))
         .routes(routes!(budgets))
         .routes(routes!(clear_budgets))
-        .routes(routes!(audit))
 }
 
 /// Every setting, with what holds where nothing was set.
@@ -103,24 +101,4 @@ async fn clear_budgets(
         ClearBody::All(false) => return Err(Problem::invalid("all: write true, or name an organizer or a subject")),
     };
     Ok(Json(Cleared { cleared }))
-}
-
-#[derive(Debug, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-#[serde(deny_unknown_fields)]
-struct AuditQuery {
-    /// Rows, the newest first.
-    #[param(minimum = 1, maximum = 1000, default = 100)]
-    limit: Option<u32>,
-}
-
-/// Who did what to whom, when and from where.
-#[utoipa::path(get, path = "/audit", tag = "organization", operation_id = "list_audit", params(AuditQuery), responses(
-    (status = 200, description = "The newest first", body = Listed<AuditView>), Refusals))]
-async fn audit(
-    State(site): State<Site>,
-    Administrators(principal): Administrators,
-    Query(query): Query<AuditQuery>,
-) -> Result<Json<Listed<AuditView>>, Problem> {
-    Ok(Json(Listed::whole(principal.administrator(&site).audit(&AuditPage::newest(limit(query.limit)?)).await?)))
 }

@@ -12,14 +12,10 @@ use super::super::Site;
 use super::super::auth::{Administrators, Operators, Principal, Role};
 use super::super::problem::Problem;
 use super::describe::{Listed, Refusals};
-use super::extract::{Json, Path, Query, identity};
+use super::extract::{Json, Path, Query, identity, limit};
 use crate::admin::{ChangedUserView, EnabledView, Mail, Mailed, NewPinView, UserView};
 use crate::credentials::settings::lobby_policy_from;
 use crate::credentials::{Page, UserChange, UserDetails};
-
-/// Rows of one page, at most and where nothing is said.
-const PAGE_MAX: u32 = 1_000;
-const PAGE: u32 = 100;
 
 pub fn routes() -> OpenApiRouter<Site> {
     OpenApiRouter::new()
@@ -46,14 +42,6 @@ pub struct UsersQuery {
     /// Also those who are disabled.
     #[serde(default)]
     disabled: bool,
-}
-
-/// Rows of a page, within its bounds.
-pub fn limit(limit: Option<u32>) -> Result<u32, Problem> {
-    match limit.unwrap_or(PAGE) {
-        limit @ 1..=PAGE_MAX => Ok(limit),
-        _ => Err(Problem::invalid(format!("limit: give a number from 1 to {PAGE_MAX}"))),
-    }
 }
 
 /// Users, in the order of their identities.
