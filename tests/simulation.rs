@@ -19,8 +19,8 @@ mod sim;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use sim::plan::Plan;
@@ -31,6 +31,9 @@ use sim::world::{Outcome, World};
 const CORPUS: &[u64] = &[];
 
 const SEEDS: u64 = 300;
+
+/// After so many that failed the others are left out.
+const FAILURES: usize = 10;
 
 fn heard(prompt_ms: u64) -> Arc<Heard> {
     thread_local! {
@@ -83,16 +86,16 @@ fn report(seed: u64) -> String {
 /// Runs all these on all cores, and says what they came to.
 fn run_all(seeds: impl Iterator<Item = u64>) {
     let seeds: Vec<u64> = seeds.collect();
-    let (next, failed) = (AtomicU64::new(0), AtomicU64::new(u64::MAX));
+    let (next, failed) = (AtomicU64::new(0), Mutex::new(BTreeMap::new()));
     let begun = Instant::now();
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let work = || {
         let mut sum = Outcome::default();
-        while failed.load(Ordering::Relaxed) == u64::MAX {
+        while failed.lock().unwrap().len() < FAILURES {
             let Some(&seed) = seeds.get(next.fetch_add(1, Ordering::Relaxed) as usize) else { break };
             let outcome = run(&Plan::roll(seed), false);
-            if outcome.failure.is_some() {
-                failed.fetch_min(seed, Ordering::Relaxed);
+            if let Some(failure) = outcome.failure {
+                failed.lock().unwrap().insert(seed, failure);
             }
             sum.call_seconds += outcome.call_seconds;
             sum.calls += outcome.calls;
@@ -106,8 +109,11 @@ fn run_all(seeds: impl Iterator<Item = u64>) {
         let all: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
         all.into_iter().map(|thread| thread.join().unwrap()).collect()
     });
-    let failed = failed.into_inner();
-    assert!(failed == u64::MAX, "{}", report(failed));
+    let failed = failed.into_inner().unwrap();
+    if let Some((&seed, _)) = failed.first_key_value() {
+        let all: String = failed.iter().map(|(seed, failure)| format!("seed {seed}: {failure}\n")).collect();
+        panic!("{}\n{all}", report(seed));
+    }
     let sum = |of: fn(&Outcome) -> u64| sums.iter().map(of).sum::<u64>();
     let call_seconds: f64 = sums.iter().map(|sum| sum.call_seconds).sum();
     let elapsed = begun.elapsed().as_secs_f64();

@@ -448,6 +448,8 @@ impl Phone {
             self.answered = Some(response.status);
             if is_ok {
                 self.state = State::Up;
+                // An address that the SDP does not name is learned in 80 ms, and nobody presses a key so soon.
+                self.gap = if self.rtp != self.described { 20 } else { 0 };
                 let refresher = response.headers.get(&HeaderName::SessionExpires);
                 if refresher.is_some_and(|text| String::from_utf8_lossy(text).contains("refresher=uac")) {
                     self.refresh_at = Some(now + 50_000_000);

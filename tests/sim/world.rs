@@ -198,8 +198,7 @@ impl World {
             if timer.is_some_and(|at| at < self.now) {
                 self.wrong(format!("a timer lies in the past: {timer:?}"));
             }
-            let has_media = !self.legs.is_empty() || self.inboxes.iter().any(|inbox| !inbox.is_empty());
-            let tick = has_media.then_some(self.next_tick);
+            let tick = self.has_media().then_some(self.next_tick);
             let Some(next) = [queued, timer, tick].into_iter().flatten().min() else { break };
             if next > end {
                 break;
@@ -449,12 +448,12 @@ impl World {
         self.phones[phone].connection = self.connections;
         let asserted = self.plan.phones[phone].asserted.map(|conference| self.store.organizer(conference));
         self.phones[phone].dial(self.now, asserted.as_deref());
-        let Phone { call_id, plan, .. } = &self.phones[phone];
+        let Phone { call_id, plan, rtp, described, .. } = &self.phones[phone];
         // His answer to our offer is in the ACK: as long as that is missing there is no media.
         let weather = self.voice_up[phone].weather;
         // A source that the SDP does not name is learned by a stream, and he sends none.
         let late_answer =
-            plan.translated && plan.suppresses_silence || !plan.offers && (plan.no_ack || weather.loss_percent > 0.0);
+            rtp != described && plan.suppresses_silence || !plan.offers && (plan.no_ack || weather.loss_percent > 0.0);
         self.keys.begins(call_id, plan.keys, weather);
         if late_answer {
             self.keys.disturbed(call_id, false);
@@ -561,6 +560,9 @@ impl World {
             let mut bytes: Vec<u8> = (0..length).map(|_| self.dice.next() as u8).collect();
             if number % 2 == 0 && length > 1 {
                 (bytes[0], bytes[1]) = (0x80, [0, 8, 101][number % 3]);
+                // Noise would be a voice.
+                let quiet = anteroom::wire::g711::silence(self.phones[phone].codec());
+                bytes.iter_mut().skip(12).for_each(|octet| *octet = quiet);
             }
             self.at(self.now + 500 * number as u64, What::Rtp { port: server.port(), source, bytes });
         }
@@ -686,10 +688,10 @@ impl World {
             Some(port) => {
                 self.sockets.insert(port, VecDeque::new());
                 let phone = self.model.calls[&call].phone;
+                self.wake_media();
                 self.legs.insert(call, (port, phone));
                 self.port_calls.insert(port, (call, phone));
                 self.ears.insert(call, Ear::default());
-                self.wake_media();
                 let station = self.router.open(call);
                 self.inboxes[station].push_back(Message::Open { call, sockets: port });
                 Ok(SocketAddr::new(address.ip(), port))
@@ -737,12 +739,16 @@ impl World {
 
     // ---- Media ----------------------------------------------------------------------------------------------------
 
+    fn has_media(&self) -> bool {
+        !self.legs.is_empty() || self.inboxes.iter().any(|inbox| !inbox.is_empty())
+    }
+
     /// While there was no leg no tick was run: the planes go on at the present.
     fn wake_media(&mut self) {
-        if self.next_tick > self.now {
+        if self.has_media() || self.next_tick >= self.now {
             return;
         }
-        let behind = (self.now - self.next_tick) / TICK_US + 1;
+        let behind = (self.now - self.next_tick).div_ceil(TICK_US);
         for station in &mut self.stations {
             station.parts().0.skip(behind as u32);
         }
