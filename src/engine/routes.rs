@@ -193,6 +193,10 @@ impl Engine {
                     started = Some(self.started_by(&by));
                 }
                 meeting::Effect::Admit { calls } => {
+                    // Some may have gone since it was decided: when all are hung up at once the lobby's turn comes in
+                    // between.
+                    let is_seated = |call: &CallKey| self.calls.get(call).is_some_and(|of| of.meeting == Some(meeting));
+                    let calls: Box<[CallKey]> = calls.into_iter().filter(is_seated).collect();
                     if let Some(by) = started.take() {
                         self.meeting_fact(meeting, MeetingFact::Started { by, admitted: calls.len() });
                     }
