@@ -18,17 +18,20 @@ mod sim;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use sim::plan::Plan;
+use sim::plan::{Action, LeaderLeaves, Plan, Step};
 use sim::sounds::Heard;
+use sim::story::{Story, quiet_plan};
 use sim::world::{Outcome, World};
 
 /// Seeds that failed once.
-const CORPUS: &[u64] = &[];
+const CORPUS: &[u64] = &[17, 7875, 14344];
 
 const SEEDS: u64 = 300;
 
@@ -147,6 +150,62 @@ fn one_seed() {
     let outcome = run(&Plan::roll(seed), true);
     assert!(outcome.failure.is_none(), "{}", report(seed));
     println!("{}\n\n{}", Plan::roll(seed), outcome.transcript);
+}
+
+/// `tests/stories`: each beside what came of it. `STORIES=write` writes that anew, for a person to read.
+#[test]
+fn the_stories_are_told_as_they_stand() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/stories");
+    let mut files: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    assert!(files.len() >= 9);
+    for file in files {
+        let story = Story::parse(&fs::read_to_string(&file).unwrap());
+        let outcome = run(&story.plan, true);
+        let told = story.tell(&outcome.transcript);
+        assert!(outcome.failure.is_none(), "{}: {:?}\n{told}", file.display(), outcome.failure);
+        if std::env::var("STORIES").is_ok_and(|what| what == "write") {
+            fs::write(&file, format!("{}---\n{told}", story.told)).unwrap();
+        } else {
+            assert!(story.expected == told, "{} is told otherwise now:\n{told}", file.display());
+        }
+    }
+}
+
+/// A leader and two participants, in every order of coming and of going, by every rule.
+#[test]
+fn in_every_order_nobody_is_left_behind() {
+    const ORDERS: [[usize; 3]; 6] = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
+    let rules = [LeaderLeaves::GoesOn, LeaderLeaves::BackToLobby, LeaderLeaves::EndsAfterS(2)];
+    let mut started = 0;
+    for (rule, anonymous, admission) in
+        rules.into_iter().flat_map(|rule| [(rule, false, false), (rule, true, false), (rule, false, true)])
+    {
+        for (come, go) in ORDERS.iter().flat_map(|come| ORDERS.iter().map(move |go| (come, go))) {
+            let mut plan = quiet_plan(rule);
+            plan.conferences[0].anonymous_start = anonymous;
+            plan.conferences[0].admission_needed = admission;
+            (0..3).for_each(|_| _ = plan.add_phone());
+            for (turn, &phone) in come.iter().enumerate() {
+                let at_ms = 3_000 * turn as u64;
+                plan.steps.push(Step { at_ms, phone, action: Action::Dial });
+                plan.steps.push(Step { at_ms: at_ms + 500, phone, action: Action::Talk });
+                let at_ms = plan.enter(at_ms + 600, phone, "1234567");
+                if phone == 0 {
+                    plan.enter(at_ms + 300, phone, "*86420#");
+                }
+            }
+            for (turn, &phone) in go.iter().enumerate() {
+                plan.steps.push(Step { at_ms: 16_000 + 3_000 * turn as u64, phone, action: Action::HangUp });
+            }
+            plan.steps.sort_by_key(|step| step.at_ms);
+            plan.end_ms = 26_000;
+            let outcome = run(&plan, true);
+            assert!(outcome.failure.is_none(), "{plan}\n{}\n{:?}", outcome.transcript, outcome.failure);
+            started += outcome.meetings;
+        }
+    }
+    assert!(started >= 9 * 36, "{started} meetings started");
 }
 
 #[test]

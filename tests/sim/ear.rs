@@ -18,6 +18,8 @@ pub struct Ear {
     last: Option<(u32, u16, u32)>,
     others: u32,
     silence: u32,
+    /// Frames in a row with a voice that he may not hear. One alone is the click of a key tone that loss has torn.
+    foreign: u32,
     /// Voices that are missing, by phone, and for how many frames.
     missing: [u32; 8],
     told: String,
@@ -98,7 +100,8 @@ impl Ear {
         let may = |meeting| moment.model.voices_of(meeting, moment.grace + 1);
         if voices != 0 {
             let allowed = meeting.map_or(0, may) | left.map_or(0, may);
-            if voices & !allowed != 0 {
+            self.foreign = if voices & !allowed != 0 { self.foreign + 1 } else { 0 };
+            if self.foreign > 1 {
                 wrong.push(format!("hears voices {voices:08b}, and may hear {allowed:08b}"));
             }
             let own = 1 << of.phone;
@@ -106,6 +109,8 @@ impl Ear {
             if voices & own != 0 && !is_there_twice {
                 wrong.push("hears himself".into());
             }
+        } else {
+            self.foreign = 0;
         }
         let Some(meeting) = meeting else {
             self.missing = [0; 8];

@@ -9,4 +9,5 @@ pub mod phone;
 pub mod plan;
 pub mod sounds;
 pub mod store;
+pub mod story;
 pub mod world;

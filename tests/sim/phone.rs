@@ -154,6 +154,11 @@ impl Phone {
         if self.plan.a_law { Codec::Pcma } else { Codec::Pcmu }
     }
 
+    /// A source that the SDP does not name is learned by a stream within 5 s of the answer, and he sends none.
+    pub fn is_hard_to_learn(&self) -> bool {
+        self.rtp != self.described && self.plan.suppresses_silence
+    }
+
     /// What he sends now.
     pub fn take_out(&mut self) -> Vec<String> {
         std::mem::take(&mut self.out)
