@@ -1,4 +1,7 @@
-//! The story of the credential store, told to every backend: whatever holds for one must hold for all.
+//! The story of the credential store, told on SQLite and on PostgreSQL: whatever holds on one must hold on both.
+
+#[path = "store/postgres.rs"]
+mod postgres;
 
 use std::future::Future;
 use std::path::{Path, PathBuf};
@@ -8,7 +11,7 @@ use std::time::Duration;
 
 use anteroom::config::{StoreConfig, StoreUrl};
 use anteroom::credentials::budget::{Budget, Charge};
-use anteroom::credentials::database::sqlite;
+use anteroom::credentials::database::{self, sqlite};
 use anteroom::credentials::rows::{Change, Enabling, NewPin, NewUser, RightPin, Rows};
 use anteroom::credentials::{
     Actor, AuditEntry, AuditLine, AuditPage, ClearBudgets, Clock, Enabled, Identity, OpenError, Origin, Page, Store,
@@ -68,20 +71,82 @@ impl Drop for Folder {
     }
 }
 
-/// Tells the same story to a store on each rows.
-async fn on_each_store<F: Future<Output = ()>>(story: impl Fn(Store, TestClock) -> F) {
-    let clock = TestClock::new();
-    story(Store::in_memory(clock.clock()).await.unwrap(), clock).await;
+/// The databases that a story is told on.
+#[derive(Clone, Copy)]
+enum On {
+    Sqlite,
+    Postgres,
+}
 
+/// Tells the same story to a store in each place.
+async fn on_each_store<F: Future<Output = ()>>(on: On, story: impl Fn(Store, TestClock) -> F) {
     let (folder, clock) = (Folder::new(), TestClock::new());
-    story(folder.store(&clock).await, clock).await;
+    match on {
+        On::Sqlite => {
+            story(folder.store(&clock).await, clock).await;
+            let clock = TestClock::new();
+            story(Store::in_memory(clock.clock()).await.unwrap(), clock).await;
+        }
+        On::Postgres => {
+            let config = postgres::config(&folder.0);
+            story(Store::open(&config).await.unwrap().with_clock(clock.clock()), clock).await;
+        }
+    }
 }
 
 /// The same for what only the rows themselves can be asked.
-async fn on_all_rows<F: Future<Output = ()>>(story: impl Fn(Rows) -> F) {
-    story(Rows::new(sqlite::in_memory().await.unwrap())).await;
-    let folder = Folder::new();
-    story(Rows::new(sqlite::open(&folder.0.join("anteroom.db")).await.unwrap())).await;
+async fn on_all_rows<F: Future<Output = ()>>(on: On, story: impl Fn(Rows) -> F) {
+    match on {
+        On::Sqlite => {
+            let folder = Folder::new();
+            story(Rows::new(sqlite::open(&folder.0.join("anteroom.db")).await.unwrap())).await;
+            story(Rows::new(sqlite::in_memory().await.unwrap())).await;
+        }
+        On::Postgres => {
+            let url = postgres::new_database();
+            story(Rows::new(database::postgres::open(&url).await.unwrap())).await;
+        }
+    }
+}
+
+/// Each story becomes two tests.
+macro_rules! stories {
+    ($($name:ident)*) => {
+        mod on_sqlite {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $name() {
+                    super::$name(super::On::Sqlite).await;
+                }
+            )*
+        }
+
+        mod on_postgres {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                #[ignore = "needs PostgreSQL (Debian: postgresql); tests/run installs and runs it"]
+                async fn $name() {
+                    super::$name(super::On::Postgres).await;
+                }
+            )*
+        }
+    };
+}
+
+stories! {
+    a_user_comes_goes_and_comes_back
+    a_reset_pin_works_at_once_and_for_its_owner_only
+    the_length_setting_is_for_pins_made_later
+    a_new_conference_id_takes_over_and_the_pin_stays
+    lists_are_in_order_searched_and_paged
+    wrong_conference_ids_use_up_tries_and_a_right_one_is_always_found
+    a_caller_with_no_tries_left_is_not_even_looked_at
+    an_organizer_under_attack_gets_through
+    withheld_numbers_are_one_caller_and_never_a_known_one
+    one_pin_on_many_meetings_is_taken_as_wrong
+    many_at_once_get_no_more_tries_than_one
+    retired_conference_ids_rest_for_ninety_days
+    a_pin_that_was_reset_while_it_was_checked_is_not_right
 }
 
 fn admin() -> Actor {
@@ -124,9 +189,8 @@ async fn try_pin(store: &Store, key: ConferenceKey, pin: &Secret, caller: &str) 
     store.verify_pin(key, pin, &from(caller)).await.unwrap()
 }
 
-#[tokio::test]
-async fn a_user_comes_goes_and_comes_back() {
-    on_each_store(|store, clock| async move {
+async fn a_user_comes_goes_and_comes_back(on: On) {
+    on_each_store(on, |store, clock| async move {
         assert!(!store.has_users().await.unwrap());
         let (user, pin) = enable(&store, "Anna@Example.com").await;
         let first_id = user.conference_id.unwrap();
@@ -203,9 +267,8 @@ async fn a_user_comes_goes_and_comes_back() {
     .await;
 }
 
-#[tokio::test]
-async fn a_reset_pin_works_at_once_and_for_its_owner_only() {
-    on_each_store(|store, _| async move {
+async fn a_reset_pin_works_at_once_and_for_its_owner_only(on: On) {
+    on_each_store(on, |store, _| async move {
         let (anna, annas) = enable(&store, "anna@example.com").await;
         let (bob, bobs) = enable(&store, "bob@example.com").await;
         let (anna_key, bob_key) = (key_of(&store, &anna).await, key_of(&store, &bob).await);
@@ -234,9 +297,8 @@ async fn a_reset_pin_works_at_once_and_for_its_owner_only() {
     .await;
 }
 
-#[tokio::test]
-async fn the_length_setting_is_for_pins_made_later() {
-    on_each_store(|store, _| async move {
+async fn the_length_setting_is_for_pins_made_later(on: On) {
+    on_each_store(on, |store, _| async move {
         let (anna, short) = enable(&store, "anna@example.com").await;
         for wrong in ["3", "13", "x"] {
             assert!(matches!(store.set_setting(&admin(), "pin_length", wrong).await, Err(StoreError::Setting(_))));
@@ -263,9 +325,8 @@ async fn the_length_setting_is_for_pins_made_later() {
     .await;
 }
 
-#[tokio::test]
-async fn a_new_conference_id_takes_over_and_the_pin_stays() {
-    on_each_store(|store, _| async move {
+async fn a_new_conference_id_takes_over_and_the_pin_stays(on: On) {
+    on_each_store(on, |store, _| async move {
         let (anna, pin) = enable(&store, "anna@example.com").await;
         let key = key_of(&store, &anna).await;
         let after = store.reset_conference_id(&admin(), &anna.identity, None).await.unwrap();
@@ -280,9 +341,8 @@ async fn a_new_conference_id_takes_over_and_the_pin_stays() {
     .await;
 }
 
-#[tokio::test]
-async fn lists_are_in_order_searched_and_paged() {
-    on_each_store(|store, _| async move {
+async fn lists_are_in_order_searched_and_paged(on: On) {
+    on_each_store(on, |store, _| async move {
         for name in ["carl@example.com", "anna@example.com", "b_b@example.com", "bxb@example.com"] {
             enable(&store, name).await;
         }
@@ -311,9 +371,8 @@ async fn lists_are_in_order_searched_and_paged() {
     .await;
 }
 
-#[tokio::test]
-async fn wrong_conference_ids_use_up_tries_and_a_right_one_is_always_found() {
-    on_each_store(|store, clock| async move {
+async fn wrong_conference_ids_use_up_tries_and_a_right_one_is_always_found(on: On) {
+    on_each_store(on, |store, clock| async move {
         let (anna, _) = enable(&store, "anna@example.com").await;
         store.set_setting(&admin(), "budget_caller_conference_ids", "3").await.unwrap();
         store.set_setting(&admin(), "budget_trunk_conference_ids", "5").await.unwrap();
@@ -338,9 +397,8 @@ async fn wrong_conference_ids_use_up_tries_and_a_right_one_is_always_found() {
     .await;
 }
 
-#[tokio::test]
-async fn a_caller_with_no_tries_left_is_not_even_looked_at() {
-    on_each_store(|store, clock| async move {
+async fn a_caller_with_no_tries_left_is_not_even_looked_at(on: On) {
+    on_each_store(on, |store, clock| async move {
         let (anna, pin) = enable(&store, "anna@example.com").await;
         let key = key_of(&store, &anna).await;
         store.set_setting(&admin(), "budget_caller_pins", "3").await.unwrap();
@@ -372,9 +430,8 @@ async fn a_caller_with_no_tries_left_is_not_even_looked_at() {
     .await;
 }
 
-#[tokio::test]
-async fn an_organizer_under_attack_gets_through() {
-    on_each_store(|store, clock| async move {
+async fn an_organizer_under_attack_gets_through(on: On) {
+    on_each_store(on, |store, clock| async move {
         let (anna, pin) = enable(&store, "anna@example.com").await;
         let key = key_of(&store, &anna).await;
         store.set_setting(&admin(), "budget_organizer_pins", "5").await.unwrap();
@@ -423,9 +480,8 @@ async fn an_organizer_under_attack_gets_through() {
     .await;
 }
 
-#[tokio::test]
-async fn withheld_numbers_are_one_caller_and_never_a_known_one() {
-    on_each_store(|store, _| async move {
+async fn withheld_numbers_are_one_caller_and_never_a_known_one(on: On) {
+    on_each_store(on, |store, _| async move {
         let (anna, pin) = enable(&store, "anna@example.com").await;
         let key = key_of(&store, &anna).await;
         store.set_setting(&admin(), "budget_organizer_pins", "2").await.unwrap();
@@ -438,9 +494,8 @@ async fn withheld_numbers_are_one_caller_and_never_a_known_one() {
     .await;
 }
 
-#[tokio::test]
-async fn one_pin_on_many_meetings_is_taken_as_wrong() {
-    on_each_store(|store, _| async move {
+async fn one_pin_on_many_meetings_is_taken_as_wrong(on: On) {
+    on_each_store(on, |store, _| async move {
         store.set_setting(&admin(), "budget_same_pin", "3").await.unwrap();
         let (last, pin) = enable(&store, "last@example.com").await;
         let last = key_of(&store, &last).await;
@@ -477,9 +532,8 @@ async fn tries_at_once(stores: &[Arc<Store>], key: ConferenceKey, wrong: &Secret
     looked_at
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn many_at_once_get_no_more_tries_than_one() {
-    on_each_store(|store, _| async move {
+async fn many_at_once_get_no_more_tries_than_one(on: On) {
+    on_each_store(on, |store, _| async move {
         let (anna, pin) = enable(&store, "anna@example.com").await;
         let key = key_of(&store, &anna).await;
         assert_eq!(tries_at_once(&[Arc::new(store)], key, &not(&pin)).await, 20, "the caller's budget, exactly");
@@ -496,9 +550,8 @@ async fn nor_do_they_by_two_processes() {
     assert_eq!(tries_at_once(&stores, key, &not(&pin)).await, 20);
 }
 
-#[tokio::test]
-async fn retired_conference_ids_rest_for_ninety_days() {
-    on_all_rows(|rows| async move {
+async fn retired_conference_ids_rest_for_ninety_days(on: On) {
+    on_all_rows(on, |rows| async move {
         let user = |name: &str, id: &str| NewUser {
             identity: identity(name),
             name: String::new(),
@@ -540,9 +593,8 @@ async fn retired_conference_ids_rest_for_ninety_days() {
     .await;
 }
 
-#[tokio::test]
-async fn a_pin_that_was_reset_while_it_was_checked_is_not_right() {
-    on_all_rows(|rows| async move {
+async fn a_pin_that_was_reset_while_it_was_checked_is_not_right(on: On) {
+    on_all_rows(on, |rows| async move {
         let anna = identity("anna");
         let pin = |hash: &str| NewPin { hash: hash.to_owned(), digits: 5 };
         let user = NewUser {

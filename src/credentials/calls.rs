@@ -20,7 +20,7 @@ impl Store {
         let judge = |counts: &[u32]| budget::judge_conference_id(&charges, counts);
         let counts = self.rows().charge(self.now(), &charges, &judge).await?;
         if judge(&counts) {
-            alert_used_up(&charges, &counts);
+            self.alert_used_up(&charges, &counts).await;
             Ok(ConferenceAnswer::Unknown)
         } else {
             Ok(ConferenceAnswer::UnknownAndOutOfTries)
@@ -81,17 +81,25 @@ impl Store {
                 return Ok(PinAnswer::Right);
             }
         }
-        alert_used_up(&charges, &counts);
+        self.alert_used_up(&charges, &counts).await;
         Ok(PinAnswer::Wrong)
     }
-}
 
-/// One line at the moment in which a budget becomes used up, not one for each try after it.
-fn alert_used_up(charges: &[Charge], counts_before: &[u32]) {
-    for (charge, before) in charges.iter().zip(counts_before) {
-        if before.saturating_add(1) == charge.limit {
+    /// One line, one alert and one count at the moment in which a budget becomes used up, not one for each try after it.
+    async fn alert_used_up(&self, charges: &[Charge], counts_before: &[u32]) {
+        for (charge, before) in charges.iter().zip(counts_before) {
+            if before.saturating_add(1) != charge.limit {
+                continue;
+            }
             let subject = if charge.budget == Budget::SamePin { "one PIN on many meetings" } else { &charge.subject };
-            tracing::warn!(budget = %charge.budget, subject, limit = charge.limit, "a budget of wrong entries is used up");
+            let Charge { budget, limit, .. } = charge;
+            tracing::warn!(%budget, subject, limit, "a budget of wrong entries is used up");
+            metrics::counter!("anteroom_budget_alerts_total", "budget" => budget.name()).increment(1);
+            let text = format!("{budget} is used up for {subject}: {limit} wrong entries; somebody may be guessing");
+            // The caller gets his answer whether the alert could be kept or not.
+            if let Err(error) = self.raise_alert("budget-used-up", &format!("{budget} {subject}"), &text).await {
+                tracing::warn!(%error, "an alert could not be kept");
+            }
         }
     }
 }

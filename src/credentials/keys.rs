@@ -56,6 +56,12 @@ keys! {
     AccountKey;
     /// A program's token.
     ApiTokenKey;
+    /// The record of a call.
+    CallRecordKey;
+    /// An alert.
+    AlertKey;
+    /// What a command line wants done to a live meeting.
+    LiveRequestKey;
 }
 
 /// Where the next page of a list begins that is in the order of a time: after this time and key.

@@ -20,6 +20,8 @@
 //! | [`outbox`] | mails, in the transaction of what they tell about |
 //! | [`accounts`] | people who sign in: roles and passwords |
 //! | [`bearer`] | what lets somebody in by being held: sessions, tokens, links |
+//! | [`records`], [`alerts`], [`live_requests`] | calls that have ended; what to look at; a shell's wishes for live meetings |
+//! | [`tidy`] | throws away what has had its time |
 //! | [`pin`] | PINs and conference IDs: how they are made, and which are too easy |
 //! | [`hashing`] | argon2id with the server key, off the async threads, few at a time |
 //! | [`server_key`] | the key file |
@@ -35,6 +37,7 @@
 //! is found whatever any budget says.
 
 pub mod accounts;
+pub mod alerts;
 pub mod bearer;
 pub mod budget;
 pub mod calls;
@@ -44,18 +47,22 @@ pub mod example;
 pub mod gate;
 pub mod hashing;
 pub mod keys;
+pub mod live_requests;
 pub mod numbers;
 pub mod outbox;
 pub mod pin;
+pub mod records;
 pub mod rows;
 pub mod scheduled;
 pub mod sealing;
 pub mod server_key;
 pub mod settings;
 pub mod store;
+pub mod tidy;
 pub mod users;
 
 pub use accounts::{Account, AccountPage, NewAccount, Role};
+pub use alerts::{Alert, AlertPage};
 pub use bearer::{ApiToken, LinkPurpose, NewApiToken, SignedIn};
 pub use contract::{
     Actor, AuditEntry, Clock, Enabled, Identity, NotAnIdentity, OpenError, Origin, Page, StoreError, Timestamp, User,
@@ -63,9 +70,13 @@ pub use contract::{
 };
 pub use example::{FirstStart, first_start_example};
 pub use gate::{Answer, Gate};
-pub use keys::{AccountKey, ApiTokenKey, AuditKey, Cursor, MailKey, NumberKey};
+pub use keys::{
+    AccountKey, AlertKey, ApiTokenKey, AuditKey, CallRecordKey, Cursor, LiveRequestKey, MailKey, NumberKey,
+};
+pub use live_requests::{LiveRequest, LiveRequestState};
 pub use numbers::{NewNumber, Number};
 pub use outbox::{ClaimedMail, Mail, MailFailure, MailKind, MailPage, MailState, MailWish};
+pub use records::{CallRecordPage, KeptCall, StoredCall};
 pub use scheduled::{MeetingChange, MeetingPage, MeetingPlan, ScheduledMeeting};
 pub use settings::Settings;
 pub use store::{AuditLine, AuditPage, ClearBudgets, Store};

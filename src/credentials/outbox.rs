@@ -183,6 +183,7 @@ impl Store {
         self.database().all(list).await?.iter().map(mail_from).collect()
     }
 
+    /// One mail.
     pub async fn mail(&self, key: MailKey) -> Result<Mail, StoreError> {
         let row = self.database().optional(sql("SELECT * FROM shown_mails WHERE mail_key = $1").bind(key)).await?;
         row.as_ref().map(mail_from).transpose()?.ok_or_else(|| no_mail(key))

@@ -1,0 +1,75 @@
+//! Calls that have ended, for the console: each with the record that the file of call records has too.
+
+use std::time::Duration;
+
+use super::contract::{StoreError, Timestamp};
+use super::database::{Ask, Row, sql};
+use super::keys::CallRecordKey;
+use super::rows::common::{like_pattern, search_text};
+use super::store::Store;
+
+/// How long call records are kept, and how many at most: some 200 MB.
+pub const CALL_RECORDS_KEPT: Duration = Duration::from_secs(90 * 24 * 60 * 60);
+pub const CALL_RECORDS_MAX: u32 = 200_000;
+
+/// The record of a call, to be kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredCall {
+    pub ended_at: Timestamp,
+    pub caller: String,
+    pub conference_id: Option<String>,
+    pub organizer: Option<String>,
+    /// Why it ended, as the record's `ended` says.
+    pub cause: String,
+    /// One JSON document.
+    pub record: String,
+}
+
+/// The record of a call, as it was kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptCall {
+    pub key: CallRecordKey,
+    pub ended_at: Timestamp,
+    /// One JSON document.
+    pub record: String,
+}
+
+/// Which call records a list shows, the newest first.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CallRecordPage {
+    /// In the caller's number, the conference ID, the organizer or the cause.
+    pub search: Option<String>,
+    /// Begin below this record.
+    pub before: Option<CallRecordKey>,
+    pub limit: u32,
+}
+
+impl Store {
+    pub async fn add_call_records(&self, calls: &[StoredCall]) -> Result<(), StoreError> {
+        // Losing the last second of records with the mains is bearable: the file of call records has them too.
+        let mut transaction = self.database().count(&[]).await?;
+        for call in calls {
+            let parts = [Some(&call.caller), call.conference_id.as_ref(), call.organizer.as_ref(), Some(&call.cause)];
+            let parts: Vec<&str> = parts.into_iter().flatten().map(String::as_str).collect();
+            let insert = sql("INSERT INTO call_records (ended_at, search_text, record) VALUES ($1, $2, $3)")
+                .bind(call.ended_at)
+                .bind(search_text(&parts))
+                .bind(&call.record);
+            transaction.execute(insert).await?;
+        }
+        transaction.commit().await
+    }
+
+    pub async fn call_records(&self, page: &CallRecordPage) -> Result<Vec<KeptCall>, StoreError> {
+        let list = sql(r"SELECT record_key, ended_at, record FROM call_records
+              WHERE record_key < $1 AND ($2 IS NULL OR search_text LIKE $2 ESCAPE '\')
+              ORDER BY record_key DESC LIMIT $3")
+        .bind(page.before.map_or(u64::MAX, |key| key.0))
+        .bind(page.search.as_deref().map(like_pattern))
+        .bind(page.limit);
+        let call = |row: &Row| {
+            Ok(KeptCall { key: row.get("record_key")?, ended_at: row.get("ended_at")?, record: row.get("record")? })
+        };
+        self.database().all(list).await?.iter().map(call).collect()
+    }
+}
