@@ -117,6 +117,7 @@ impl BulkList {
             Some(Ok(heading)) => columns(&heading)?,
             _ => return Err(BulkError::NoHeading),
         };
+        let mut lines = Lines { csv, counted: 0, line: 1 };
         let (mut rows, mut first_lines) = (Vec::new(), HashMap::new());
         for record in records {
             if rows.len() >= BULK_LINES_MAX {
@@ -124,7 +125,7 @@ impl BulkList {
             }
             // Bytes are taken as they are, and the number of fields is free: only reading itself could fail.
             let Ok(record) = record else { continue };
-            let line = record.position().map_or(0, csv::Position::line);
+            let line = lines.of(&record);
             let row = row(&record, &columns).and_then(|row| match first_lines.insert(row.identity.clone(), line) {
                 None => Ok(row),
                 Some(first) => {
@@ -144,6 +145,30 @@ impl BulkList {
 
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+}
+
+/// Lines as an editor counts them. The reader's own count is one short where lines end in CR LF: for it the LF stands
+/// before the next record.
+struct Lines<'a> {
+    csv: &'a [u8],
+    /// Up to here they are counted.
+    counted: usize,
+    line: u64,
+}
+
+impl Lines<'_> {
+    /// Records come in their order.
+    fn of(&mut self, record: &csv::ByteRecord) -> u64 {
+        let byte = record.position().map_or(0, csv::Position::byte);
+        let rest = usize::try_from(byte).ok().and_then(|byte| self.csv.get(byte..)).unwrap_or_default();
+        let begins = rest.iter().position(|byte| !b"\r\n".contains(byte)).unwrap_or(rest.len());
+        let at = self.csv.len().saturating_sub(rest.len()).saturating_add(begins);
+        let passed = self.csv.get(self.counted..at).unwrap_or_default();
+        let ends = passed.iter().filter(|byte| **byte == b'\n').count();
+        self.line = self.line.saturating_add(u64::try_from(ends).unwrap_or(u64::MAX));
+        self.counted = at.max(self.counted);
+        self.line
     }
 }
 
