@@ -104,7 +104,13 @@ impl KeyBook {
         let of = self.calls.get(self.names.get(&call)?)?;
         let pressed: String = of.pressed.iter().map(|pressed| pressed.key).collect();
         let Weather { loss_percent, burst, jitter_ms, silent_up, .. } = of.weather;
-        let is_torn = of.keys == Keys::InBand && (loss_percent > 0.0 || jitter_ms > 0);
+        let lossy = loss_percent > LOSS_PERCENT || burst > 1 || silent_up;
+        // A tone that loss has torn can be two; where no event is left to say that it is one, it stays so.
+        let is_torn = match of.keys {
+            Keys::InBand => loss_percent > 0.0 || jitter_ms > 0,
+            Keys::EventsAndTones => lossy,
+            Keys::Events | Keys::Info => false,
+        };
         let mismatch = || Some(format!("{call}: pressed {pressed}, received {} ({:?})", of.received, of.keys));
         if of.spoiled || is_torn {
             return None;
@@ -114,7 +120,6 @@ impl KeyBook {
             return mismatch();
         }
         let has_void = of.pressed.iter().any(|pressed| pressed.void);
-        let lossy = loss_percent > LOSS_PERCENT || burst > 1 || silent_up;
         if of.disturbed || has_void || lossy {
             return None;
         }
