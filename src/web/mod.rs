@@ -21,12 +21,14 @@
 //! | [`auth`] | who signs in, how, and what he may do |
 //! | [`problem`] | an error as RFC 9457 has it, and which status belongs to which |
 //! | [`api`] | `/api/v1` and its description |
+//! | [`console`] | the pages for people |
 //!
 //! Nothing is served without sign-in but `/healthz`, `/metrics` where it is wanted, and the page to sign in. A secret is
 //! never in a URL, for URLs are written down everywhere.
 
 pub mod api;
 pub mod auth;
+pub mod console;
 pub mod headers;
 pub mod listener;
 pub mod peer;
@@ -38,8 +40,9 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::http::StatusCode;
+use axum::http::{StatusCode, Uri};
 use axum::middleware;
+use axum::response::{IntoResponse, Response};
 use tokio::sync::Semaphore;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::timeout::TimeoutLayer;
@@ -50,6 +53,7 @@ use crate::server::live::Live;
 use crate::sip::Network;
 use auth::sign_in::SIGN_INS_AT_ONCE;
 use auth::tries::SignInTries;
+use console::trouble::Trouble;
 use problem::Problem;
 
 /// The largest body of a request, unless a route says otherwise: no form and no JSON of ours comes near it.
@@ -101,6 +105,7 @@ impl Site {
 pub fn router(site: Site) -> Router {
     Router::new()
         .merge(api::router())
+        .merge(console::router(site.clone()))
         .fallback(nothing_here)
         .method_not_allowed_fallback(not_that_way)
         .layer(middleware::from_fn_with_state(site.clone(), auth::identify))
@@ -116,8 +121,14 @@ pub fn guarded(pages: Router, trusted_proxies: Arc<[Network]>) -> Router {
         .layer(middleware::from_fn_with_state(trusted_proxies, headers::secure))
 }
 
-async fn nothing_here() -> Problem {
-    Problem::new(StatusCode::NOT_FOUND, "nothing-here", "there is nothing at this address")
+/// For a program a problem, for a person a page.
+async fn nothing_here(address: Uri) -> Response {
+    if address.path().starts_with("/api/") {
+        let detail = "there is nothing at this address";
+        Problem::new(StatusCode::NOT_FOUND, "nothing-here", detail).into_response()
+    } else {
+        Trouble::nothing_here().into_response()
+    }
 }
 
 async fn not_that_way() -> Problem {

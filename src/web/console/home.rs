@@ -1,0 +1,88 @@
+//! How things are, at a glance.
+
+use askama::Template;
+use axum::Router;
+use axum::extract::State;
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::get;
+use jiff::Timestamp;
+
+use super::frame::{Frame, Place};
+use super::live::{self, Shown};
+use super::trouble::Trouble;
+use super::visitor::Visitor;
+use super::{Console, page};
+use crate::credentials::{MailPage, MailState};
+use crate::web::auth::Role;
+
+/// Lines of each list: a glance.
+const GLANCE: usize = 6;
+
+pub fn routes() -> Router<Console> {
+    Router::new().route("/", get(show))
+}
+
+/// Something that somebody should look at.
+struct Todo {
+    text: String,
+    href: &'static str,
+    button: &'static str,
+}
+
+#[derive(Template)]
+#[template(path = "home.html")]
+struct HomePage {
+    frame: Frame,
+    calls: usize,
+    waiting: usize,
+    running: usize,
+    users: u64,
+    todo: Vec<Todo>,
+    meetings: Vec<Shown>,
+}
+
+async fn show(State(console): State<Console>, visitor: Visitor) -> Result<Response, Trouble> {
+    if visitor.principal.role < Role::Operator {
+        return Ok(Redirect::to("/me").into_response());
+    }
+    let now = Timestamp::now();
+    let snapshot = live::snapshot(&console, &visitor).await?;
+    let administrator = visitor.administrator(&console.site);
+    let users = administrator.count_users(None, false).await?;
+    let todo = todo(&console, &visitor, users).await?;
+    let frame = console.frame(&visitor, Place::Home, "/").await;
+    page(&HomePage {
+        frame,
+        calls: snapshot.calls,
+        waiting: snapshot.waiting,
+        running: snapshot.meetings.iter().filter(|of| of.started).count(),
+        users,
+        todo,
+        meetings: snapshot.meetings.iter().take(GLANCE).map(|of| Shown::new(of, now)).collect(),
+    })
+}
+
+async fn todo(console: &Console, visitor: &Visitor, users: u64) -> Result<Vec<Todo>, Trouble> {
+    let administrator = visitor.administrator(&console.site);
+    let mut todo = Vec::new();
+    if users == 0 {
+        let text = "Nobody is enabled yet: nobody can hold a meeting.".to_owned();
+        todo.push(Todo { text, href: "/users/new", button: "Enable a user" });
+    }
+    if administrator.numbers().await?.is_empty() {
+        let text = "No dial-in number is entered: mails and invitations can't name one.".to_owned();
+        todo.push(Todo { text, href: "/numbers", button: "Add a number" });
+    }
+    let mut given_up = MailPage { state: Some(MailState::GivenUp), limit: 1, ..MailPage::default() };
+    if !administrator.outbox(&given_up).await?.is_empty() {
+        let text = "Some mails could not be sent, and were given up.".to_owned();
+        todo.push(Todo { text, href: "/outbox", button: "Look at them" });
+    }
+    given_up.state = Some(MailState::Queued);
+    let queued = administrator.outbox(&given_up).await?;
+    if queued.iter().any(|mail| mail.attempts > 0) {
+        let text = "A mail could not be sent so far; it is tried again.".to_owned();
+        todo.push(Todo { text, href: "/outbox", button: "Look at it" });
+    }
+    Ok(todo)
+}
