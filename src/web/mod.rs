@@ -51,6 +51,7 @@ use crate::config::MailConfig;
 use crate::credentials::Store;
 use crate::server::live::Live;
 use crate::sip::Network;
+use api::bulk::BULKS_AT_ONCE;
 use auth::sign_in::SIGN_INS_AT_ONCE;
 use auth::tries::SignInTries;
 use console::trouble::Trouble;
@@ -80,6 +81,8 @@ pub struct Site {
     tries: Arc<SignInTries>,
     /// Places for passwords that are checked.
     sign_ins: Arc<Semaphore>,
+    /// Places for lists of users that are worked through.
+    bulks: Arc<Semaphore>,
 }
 
 impl Site {
@@ -92,6 +95,7 @@ impl Site {
             streams: Arc::new(Semaphore::new(STREAMS)),
             tries: Arc::default(),
             sign_ins: Arc::new(Semaphore::new(SIGN_INS_AT_ONCE)),
+            bulks: Arc::new(Semaphore::new(BULKS_AT_ONCE)),
         }
     }
 

@@ -91,3 +91,30 @@ fn lists_come_in_pages_and_enabling_twice_changes_nothing() {
     assert_eq!(again.status, 200, "{}", again.text);
     assert_eq!(site.administrator.get("/users/user3@example.com").text, before);
 }
+
+#[test]
+fn a_list_is_worked_through_line_by_line_and_a_broken_line_costs_nobody_else() {
+    let site = Site::start("bulk", &[]);
+    let send = |query: &str, csv: &str| {
+        let path = format!("/api/v1/users/bulk?{query}");
+        site.administrator.send_raw("POST", &path, Some("text/csv"), csv.as_bytes().to_vec())
+    };
+    let csv = "identity,name\nanna@example.com,Anna\nnot an identity,x\nbob@example.com,Bob\n";
+    let answer = send("action=enable", csv);
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    let lines: Vec<serde_json::Value> = answer.text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let results: Vec<_> = lines.iter().filter(|line| line["line"].is_u64()).collect();
+    let outcomes: Vec<_> = results.iter().map(|line| line["outcome"].as_str().unwrap()).collect();
+    assert_eq!(outcomes, ["enabled", "failed", "enabled"], "{}", answer.text);
+    assert_eq!(lines.iter().filter_map(|line| line["done"].as_u64()).max(), Some(3), "{}", answer.text);
+    assert_eq!(results[1]["line"], 3);
+    assert!(results[0]["pin"].is_string() && results[1]["error"].is_string(), "{}", answer.text);
+    assert_eq!(site.administrator.get("/users/bob@example.com").status, 200);
+
+    send("action=delete", csv).assert_problem(422, "invalid");
+    send("action=enable", "no heading\n").assert_problem(422, "invalid");
+    send("", csv).assert_problem(400, "query");
+    // Larger than any form, and taken.
+    let long = "identity\n".to_owned() + &"\n".repeat(200_000);
+    assert_eq!(send("action=enable", &long).status, 200);
+}

@@ -5,14 +5,16 @@
 //! | [`extract`] | what a request brings, refused with a problem where it is not what it should be |
 //! | [`describe`] | what all operations have in common in the description: pages, problems, sign-in |
 //! | [`session`], [`accounts`] | one's own sign-in; those of others, and programs |
-//! | [`users`], [`numbers`], [`meetings`], [`live`], [`organization`], [`watch`] | the operations |
+//! | [`users`], [`bulk`], [`numbers`], [`meetings`], [`live`], [`organization`], [`mail_texts`], [`watch`] | the operations |
 //!
 //! The description (OpenAPI 3.1) at `/api/openapi.json` is made from the routes themselves, see [`routes`].
 
 pub mod accounts;
+pub mod bulk;
 pub mod describe;
 pub mod extract;
 pub mod live;
+pub mod mail_texts;
 pub mod meetings;
 pub mod numbers;
 pub mod organization;
@@ -44,10 +46,12 @@ fn routes() -> OpenApiRouter<Site> {
     let v1 = OpenApiRouter::new()
         .merge(session::routes())
         .merge(users::routes())
+        .merge(bulk::routes())
         .merge(numbers::routes())
         .merge(meetings::routes())
         .merge(live::routes())
         .merge(organization::routes())
+        .merge(mail_texts::routes())
         .merge(watch::routes())
         .merge(accounts::routes());
     OpenApiRouter::with_openapi(describe::Description::openapi()).nest("/api/v1", v1)
