@@ -20,6 +20,10 @@ pub enum AdminError {
     Live(#[from] LiveError),
     #[error("there is no conference ID {0}")]
     NoConference(ConferenceId),
+    #[error("{0}")]
+    Refused(String),
+    #[error("no running server has a meeting of {0}: is one running on this store, and did somebody call?")]
+    NoServer(ConferenceId),
     #[error(transparent)]
     Identity(#[from] NotAnIdentity),
     #[error(transparent)]

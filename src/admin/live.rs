@@ -1,12 +1,15 @@
 //! Live meetings for people: what is shown of them, and the operations on them.
 
+use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::administrator::{AdminError, Administrator};
+use crate::credentials::LiveRequestState;
 use crate::engine::{CallOverview, CallState, Engine, LiveCommand, LiveDone, MeetingOverview};
 use crate::server::live::Live;
 use crate::words::event::{CallFact, Event, MeetingFact};
@@ -328,12 +331,117 @@ impl Administrator<'_> {
 
     /// Acts on what goes on.
     pub async fn act_live(&self, live: &Live, command: LiveCommand) -> Result<LiveDoneView, AdminError> {
-        Ok(live.command(&self.actor().who, command).await?.into())
+        let detail = command.to_string();
+        let subject = match &command {
+            LiveCommand::Start { conference_id, .. } => conference_id.to_string(),
+            LiveCommand::Mute { call, .. } | LiveCommand::Remove { call } => call.to_string(),
+            LiveCommand::Admit { meeting, .. }
+            | LiveCommand::MuteAll { meeting, .. }
+            | LiveCommand::Lock { meeting, .. }
+            | LiveCommand::End { meeting } => meeting.to_string(),
+            LiveCommand::DropWaiting { conference } => conference.to_string(),
+        };
+        let done = live.command(&self.actor().who, command).await?;
+        // It is done: a store that is away must not say otherwise, nor keep an operator from ending a meeting.
+        if let Err(error) = self.store().audit_live(self.actor(), &subject, &detail).await {
+            tracing::error!(%error, who = self.actor().who, "could not be written into the audit: {detail}");
+        }
+        Ok(done.into())
     }
 
-    /// Everything that goes on.
+    /// Everything that goes on, with the callers' numbers masked where the settings say so.
     pub async fn live(&self, live: &Live) -> Result<Arc<LiveSnapshot>, AdminError> {
-        Ok(live.snapshot().await?)
+        let snapshot = live.snapshot().await?;
+        Ok(if self.store().settings().await?.mask_callers { Arc::new(snapshot.masked()) } else { snapshot })
+    }
+
+    /// The same from a shell: whichever server has the meeting of this conference ID does it. What it says of it.
+    pub async fn ask_live(&self, action: LiveAction, conference_id: ConferenceId) -> Result<String, AdminError> {
+        let conference = self.store().conference(&conference_id).await?;
+        let conference = conference.ok_or(AdminError::NoConference(conference_id))?;
+        let order = LiveOrder { action, conference_id }.to_string();
+        let key = self.store().post_live_request(self.actor(), &order, conference.key).await?;
+        let asked_at = Instant::now();
+        loop {
+            tokio::time::sleep(OUTCOME_EVERY).await;
+            match self.store().live_request(key).await? {
+                LiveRequestState::Done(done) => return Ok(done),
+                LiveRequestState::Failed(why) => return Err(AdminError::Refused(why)),
+                LiveRequestState::Waits | LiveRequestState::Taken => {}
+            }
+            if asked_at.elapsed() >= OUTCOME_WITHIN {
+                return Err(AdminError::NoServer(conference_id));
+            }
+        }
+    }
+}
+
+/// How often the outcome of what a shell has asked for is looked for, and for how long. A server looks once a second, and
+/// leaves what is another's to that one for two.
+const OUTCOME_EVERY: Duration = Duration::from_millis(200);
+const OUTCOME_WITHIN: Duration = Duration::from_secs(10);
+
+/// What a shell can want of the meeting of a conference ID.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LiveAction {
+    Start,
+    AdmitAll,
+    Lock,
+    Unlock,
+    MuteAll,
+    UnmuteAll,
+    End,
+}
+
+impl LiveAction {
+    const ALL: [LiveAction; 7] = [
+        LiveAction::Start,
+        LiveAction::AdmitAll,
+        LiveAction::Lock,
+        LiveAction::Unlock,
+        LiveAction::MuteAll,
+        LiveAction::UnmuteAll,
+        LiveAction::End,
+    ];
+
+    fn name(self) -> &'static str {
+        match self {
+            LiveAction::Start => "start",
+            LiveAction::AdmitAll => "admit-all",
+            LiveAction::Lock => "lock",
+            LiveAction::Unlock => "unlock",
+            LiveAction::MuteAll => "mute-all",
+            LiveAction::UnmuteAll => "unmute-all",
+            LiveAction::End => "end",
+        }
+    }
+}
+
+/// An action and where, as it is written into the store for the server that has the meeting: `lock 1234567`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LiveOrder {
+    pub action: LiveAction,
+    pub conference_id: ConferenceId,
+}
+
+impl fmt::Display for LiveOrder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.action.name(), self.conference_id)
+    }
+}
+
+/// The text was written by another version, or by no server of ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("that is no order for a live meeting")]
+pub struct NotAnOrder;
+
+impl FromStr for LiveOrder {
+    type Err = NotAnOrder;
+
+    fn from_str(text: &str) -> Result<LiveOrder, NotAnOrder> {
+        let (name, id) = text.split_once(' ').ok_or(NotAnOrder)?;
+        let action = LiveAction::ALL.into_iter().find(|action| action.name() == name).ok_or(NotAnOrder)?;
+        Ok(LiveOrder { action, conference_id: id.parse().map_err(|_| NotAnOrder)? })
     }
 }
 
@@ -348,6 +456,17 @@ mod tests {
         assert_eq!(masked("1234"), "•••4");
         assert_eq!(masked("112"), "•••");
         assert_eq!(masked(""), "");
+    }
+
+    #[test]
+    fn an_order_is_read_as_it_is_written() {
+        for action in LiveAction::ALL {
+            let order = LiveOrder { action, conference_id: "1234567".parse().unwrap() };
+            assert_eq!(order.to_string().parse(), Ok(order));
+        }
+        for wrong in ["", "lock", "lock 12", "dance 1234567", "lock  1234567"] {
+            assert_eq!(wrong.parse::<LiveOrder>(), Err(NotAnOrder), "{wrong:?}");
+        }
     }
 
     #[test]

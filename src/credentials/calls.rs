@@ -94,7 +94,6 @@ impl Store {
             let subject = if charge.budget == Budget::SamePin { "one PIN on many meetings" } else { &charge.subject };
             let Charge { budget, limit, .. } = charge;
             tracing::warn!(%budget, subject, limit, "a budget of wrong entries is used up");
-            metrics::counter!("anteroom_budget_alerts_total", "budget" => budget.name()).increment(1);
             let text = format!("{budget} is used up for {subject}: {limit} wrong entries; somebody may be guessing");
             // The caller gets his answer whether the alert could be kept or not.
             if let Err(error) = self.raise_alert("budget-used-up", &format!("{budget} {subject}"), &text).await {

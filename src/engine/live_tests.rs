@@ -1,8 +1,11 @@
 //! What an operator does to calls and meetings, and what the callers hear of it.
 
+use std::time::Duration;
+
 use super::tests::*;
 use super::*;
 use crate::media::{Background, PlaneEvent};
+use crate::meeting;
 use crate::words::answer::LobbyPolicy;
 use crate::words::event::{CallFact, EndCause, MeetingEnd, MeetingFact, StartedBy};
 use crate::words::ids::{CallKey, ConferenceKey, MeetingKey};
@@ -148,6 +151,19 @@ fn a_caller_is_removed_from_the_attendant_and_while_his_call_is_set_up() {
     world.settle();
     world.assert_all_freed(2);
     assert_eq!(world.records[1].end, EndCause::Removed);
+}
+
+#[test]
+fn a_shorter_lobby_time_out_holds_for_those_who_wait_already() {
+    let mut world = World::new(|_| {});
+    waiting(&mut world);
+    let settings = meeting::Settings { lobby_timeout: Duration::from_secs(5 * 60), ..meeting::Settings::default() };
+    world.engine.handle_meeting_settings(world.now, settings);
+    world.settle();
+    world.seconds(4 * 60);
+    assert!(world.records.is_empty());
+    world.seconds(60);
+    assert_eq!(world.records[0].end, EndCause::LobbyTimedOut);
 }
 
 #[test]

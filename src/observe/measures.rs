@@ -93,6 +93,16 @@ impl Measures {
         metrics::with_local_recorder(&self.recorder, || count(event));
     }
 
+    /// The store was away for so long that the oldest call record had to go.
+    pub fn count_lost_record(&self) {
+        metrics::with_local_recorder(&self.recorder, || counter!("anteroom_call_records_lost_total").increment(1));
+    }
+
+    /// Alerts that nobody has cleared, as the store has them.
+    pub fn set_open_alerts(&self, alerts: u64) {
+        metrics::with_local_recorder(&self.recorder, || gauge!("anteroom_alerts_open").set(alerts as f64));
+    }
+
     fn describe(&self) {
         metrics::with_local_recorder(&self.recorder, || {
             metrics::describe_gauge!("anteroom_calls", "Calls at the moment");
@@ -138,6 +148,11 @@ impl Measures {
             metrics::describe_counter!("anteroom_media_ticks_total", "Ticks of 20 ms of all media threads");
             metrics::describe_counter!("anteroom_media_ticks_late_total", "Ticks that began more than 5 ms late");
             metrics::describe_counter!("anteroom_media_ticks_skipped_total", "Ticks left out after a stall");
+            metrics::describe_counter!(
+                "anteroom_call_records_lost_total",
+                "Call records that the store was away for too long to take"
+            );
+            metrics::describe_gauge!("anteroom_alerts_open", "Alerts that nobody has cleared, in the whole store");
             metrics::describe_gauge!("anteroom_media_legs", "Legs on the media threads");
             metrics::describe_gauge!("anteroom_sip_transactions", "SIP transactions that are remembered");
         });

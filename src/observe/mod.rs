@@ -4,9 +4,11 @@
 //! | --- | --- |
 //! | [`story`] | the log: a span per call, one line per step, readable as the call's story |
 //! | [`record`] | one JSON line per call, once it is over |
+//! | [`archive`] | call records on their way into the store |
 //! | [`measures`] | counters, gauges and histograms for Prometheus |
 //! | [`http`] | `/healthz` and `/metrics` |
 
+pub mod archive;
 pub mod http;
 pub mod measures;
 pub mod record;
@@ -15,6 +17,7 @@ pub mod story;
 use std::sync::Arc;
 
 use crate::words::event::Event;
+use archive::CallArchive;
 use measures::Measures;
 use record::{RecordTarget, RecordWriter};
 use story::Story;
@@ -23,23 +26,35 @@ use story::Story;
 pub struct Observer {
     story: Story,
     records: Option<RecordWriter>,
+    archive: Option<CallArchive>,
     measures: Arc<Measures>,
 }
 
 impl Observer {
-    /// `records`: what gets one JSON line per call.
+    /// `records`: what gets one JSON line per call; `archive`: the way of the same into the store.
     ///
     /// # Errors
     /// The file can't be opened for appending.
-    pub fn new(records: Option<RecordTarget>, measures: Arc<Measures>) -> Result<Observer, record::RecordError> {
-        Ok(Observer { story: Story::default(), records: records.map(RecordWriter::open).transpose()?, measures })
+    pub fn new(
+        records: Option<RecordTarget>,
+        archive: Option<CallArchive>,
+        measures: Arc<Measures>,
+    ) -> Result<Observer, record::RecordError> {
+        let records = records.map(RecordWriter::open).transpose()?;
+        Ok(Observer { story: Story::default(), records, archive, measures })
     }
 
     pub fn handle(&mut self, event: &Event) {
         self.story.tell(event);
         self.measures.count(event);
-        if let (Event::CallEnded(record), Some(records)) = (event, &self.records) {
+        let Event::CallEnded(record) = event else { return };
+        if let Some(records) = &self.records {
             records.write(record);
+        }
+        if let Some(archive) = &self.archive
+            && !archive.push(record)
+        {
+            self.measures.count_lost_record();
         }
     }
 }

@@ -73,7 +73,7 @@ fn append(output: &mut dyn Write, line: &str) {
 }
 
 /// When `at` was, by the wall clock of now: a clock that was set meanwhile moves all records alike.
-fn wall_clock(at: Instant) -> Timestamp {
+pub(super) fn wall_clock(at: Instant) -> Timestamp {
     let ago = at.elapsed();
     Timestamp::now().checked_sub(ago).unwrap_or(Timestamp::UNIX_EPOCH)
 }

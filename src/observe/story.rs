@@ -117,8 +117,9 @@ fn tell_call(fact: &CallFact) {
         CallFact::OrganizerAsked => info!("is asked whether this is the organizer"),
         CallFact::PinAsked => info!("is asked for the PIN"),
         CallFact::PinRight => info!("entered the right PIN"),
-        CallFact::PinWrong { tries_left } => warn!(tries_left, "entered a wrong PIN"),
-        CallFact::PinTriesUsedUp => warn!("has no further try of a PIN; goes on as a participant"),
+        // One caller's slip is no alert: what many of them add up to is, and the store raises it.
+        CallFact::PinWrong { tries_left } => info!(tries_left, "entered a wrong PIN"),
+        CallFact::PinTriesUsedUp => info!("has no further try of a PIN; goes on as a participant"),
         CallFact::StoreSlow => warn!("the credential store is slow; the caller is asked to hold"),
         CallFact::StoreUnavailable => {
             error!("the credential store did not answer; the caller is told, and keeps his place");

@@ -14,6 +14,7 @@ use crate::attendant::Question;
 use crate::credentials::{self, Gate};
 use crate::engine::{Counts, Engine, LiveDone, Origin, Output};
 use crate::media::{PlaneCommand, PlaneEvent};
+use crate::meeting;
 use crate::net::media_thread::{MediaCounters, MediaThreads};
 use crate::net::route::Routes;
 use crate::net::sip_inputs::{SipInput, SipReceiver};
@@ -39,13 +40,22 @@ const STUCK_AFTER: Duration = Duration::from_secs(5);
 /// A question that the store has not answered by then is over; the attendant gave up on it long before.
 const LOOKUP_MAX: Duration = Duration::from_secs(30);
 
+/// Answers of the store leave at whole multiples of this, counted from the question: an unknown conference ID is written
+/// down and a known one is not, a wrong PIN is hashed and one without a try is not, and none of it can be heard. Longer
+/// than any of them takes on a machine that is not overrun; shorter than a caller notices. A right PIN waits for nothing.
+const ANSWER_STEP: Duration = Duration::from_millis(100);
+
 /// After the last call of a shutdown: time for the answers to our BYEs, so that nobody repeats into the void.
 const LINGER: Duration = Duration::from_millis(500);
 
 /// What the process asks of the control task.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub enum Control {
-    Drain { grace: Duration },
+    Drain {
+        grace: Duration,
+    },
+    /// What the organization has decided about meetings.
+    Meetings(meeting::Settings),
 }
 
 /// A store's answer on its way back.
@@ -53,6 +63,25 @@ pub enum Control {
 enum Answer {
     Conference { call: CallKey, lookup: LookupKey, answer: ConferenceAnswer },
     Pin { call: CallKey, lookup: LookupKey, answer: PinAnswer },
+}
+
+impl Answer {
+    /// Whether the time that it took would tell a caller what he is not to know.
+    fn tells_by_its_time(&self) -> bool {
+        match self {
+            Answer::Conference { answer, .. } => *answer != ConferenceAnswer::Unavailable,
+            Answer::Pin { answer, .. } => matches!(answer, PinAnswer::Wrong | PinAnswer::OutOfTries),
+        }
+    }
+}
+
+/// When an answer leaves that came after `took`, counted from the question.
+fn leaves_after(took: Duration, answer: &Answer) -> Duration {
+    if !answer.tells_by_its_time() {
+        return took;
+    }
+    let steps = took.as_nanos().div_ceil(ANSWER_STEP.as_nanos()).max(1);
+    ANSWER_STEP.saturating_mul(u32::try_from(steps).unwrap_or(u32::MAX))
 }
 
 /// Everything that the engine's outputs go to, and its inputs come from.
@@ -126,9 +155,10 @@ impl ControlTask {
                 Some(event) = self.media.next_event() => self.media_event(event),
                 Some(request) = self.live.next() => self.live_request(request),
                 Some(answer) = self.answered.recv() => self.answer(answer),
-                Some(Control::Drain { grace }) = control.recv() => {
-                    self.engine.handle_shutdown(Instant::now(), grace);
-                }
+                Some(order) = control.recv() => match order {
+                    Control::Drain { grace } => self.engine.handle_shutdown(Instant::now(), grace),
+                    Control::Meetings(settings) => self.engine.handle_meeting_settings(Instant::now(), settings),
+                },
                 () = timer => self.engine.handle_timeout(Instant::now()),
                 _ = status_due.tick() => {
                     self.status.update(&self.engine, &self.media);
@@ -254,7 +284,9 @@ impl ControlTask {
                     }
                 }
             };
+            let asked_at = Instant::now();
             let answer = timeout(LOOKUP_MAX, asked).await.unwrap_or(unavailable);
+            sleep_until((asked_at + leaves_after(asked_at.elapsed(), &answer)).into()).await;
             let _ = answers.send(answer).await;
             drop(place);
         });
@@ -348,5 +380,44 @@ impl Status for SharedStatus {
             media_ticks_skipped: latest.media.ticks_skipped,
             media_legs: latest.media.legs,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::words::answer::{Announcements, Conference, LobbyPolicy};
+    use crate::words::ids::{ConferenceKey, UserKey};
+
+    fn conference(answer: ConferenceAnswer) -> Answer {
+        Answer::Conference { call: CallKey(1), lookup: LookupKey(1), answer }
+    }
+
+    fn pin(answer: PinAnswer) -> Answer {
+        Answer::Pin { call: CallKey(1), lookup: LookupKey(1), answer }
+    }
+
+    #[test]
+    fn no_answer_tells_by_its_time_what_it_is() {
+        let found = ConferenceAnswer::Found(Conference {
+            key: ConferenceKey(1),
+            organizer: UserKey(1),
+            organizer_identity: "anna@example.com".into(),
+            allow_anonymous_start: false,
+            lobby_policy: LobbyPolicy::Open,
+            announcements: Announcements::Tones,
+        });
+        let after = |took_us, answer: Answer| leaves_after(Duration::from_micros(took_us), &answer).as_micros();
+        for took in [0, 1, 900, 30_000, 99_999, 100_000] {
+            assert_eq!(after(took, conference(found.clone())), 100_000);
+            assert_eq!(after(took, conference(ConferenceAnswer::Unknown)), 100_000);
+            assert_eq!(after(took, conference(ConferenceAnswer::UnknownAndOutOfTries)), 100_000);
+            assert_eq!(after(took, pin(PinAnswer::Wrong)), 100_000);
+            assert_eq!(after(took, pin(PinAnswer::OutOfTries)), 100_000);
+            // Whoever is right is not kept waiting; and that the store is away is no secret.
+            assert_eq!(after(took, pin(PinAnswer::Right)), u128::from(took));
+            assert_eq!(after(took, pin(PinAnswer::Unavailable)), u128::from(took));
+        }
+        assert_eq!(after(130_000, pin(PinAnswer::Wrong)), 200_000, "an overrun machine tells no more than that");
     }
 }

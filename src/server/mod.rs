@@ -11,11 +11,13 @@
 //! | --- | --- |
 //! | [`control`] | the one task that owns the engine |
 //! | [`live`] | the running engine, for those who look on and act from outside |
+//! | [`organization`] | what the organization decides and wants done, from its store to the engine |
 //! | [`serve`] | the process around it: log, store, signals |
 //! | [`settings`] | from the configuration to the settings of the cores |
 
 pub mod control;
 pub mod live;
+pub mod organization;
 pub mod serve;
 pub mod settings;
 
@@ -28,10 +30,12 @@ use rand::SeedableRng;
 use rand::rngs::{StdRng, SysRng};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 use crate::config::{Config, Records};
 use crate::credentials::{Gate, Store};
 use crate::engine::Engine;
+use crate::meeting;
 use crate::net::audio::{self, AudioError};
 use crate::net::media_thread::MediaThreads;
 use crate::net::route::Routes;
@@ -39,6 +43,7 @@ use crate::net::sip_inputs::sip_inputs;
 use crate::net::sip_sources::Sources;
 use crate::net::sip_transport::{BindError, SipTransport};
 use crate::observe::Observer;
+use crate::observe::archive::CallArchive;
 use crate::observe::http;
 use crate::observe::measures::Measures;
 use crate::observe::record::{RecordError, RecordTarget};
@@ -49,6 +54,10 @@ pub use serve::{ServeError, serve};
 
 use control::{Control, ControlTask, SharedStatus, Shell};
 use live::Live;
+use organization::Organization;
+
+/// At its end the server waits for the store so long, to keep the last call records.
+const KEEP_WITHIN: Duration = Duration::from_secs(5);
 
 /// Why the server does not start. Each is one line that says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -78,6 +87,8 @@ pub struct RunningServer {
     control: mpsc::Sender<Control>,
     live: Live,
     task: JoinHandle<()>,
+    /// Brings the last call records into the store.
+    keeper: Option<JoinHandle<()>>,
     /// Dropping it ends the HTTP server.
     _http_lives: watch::Sender<()>,
 }
@@ -102,9 +113,14 @@ impl RunningServer {
         let _ = self.control.send(Control::Drain { grace }).await;
     }
 
-    /// Waits until the server has ended.
+    /// Waits until the server has ended, and its last call records are kept.
     pub async fn ended(&mut self) {
-        let _ = (&mut self.task).await;
+        if !self.task.is_finished() {
+            let _ = (&mut self.task).await;
+        }
+        if let Some(keeper) = self.keeper.as_mut().filter(|keeper| !keeper.is_finished()) {
+            let _ = timeout(KEEP_WITHIN, keeper).await;
+        }
     }
 
     /// Hangs up everybody and ends.
@@ -131,7 +147,14 @@ pub async fn start(
         Records::StandardOutput => Some(RecordTarget::StandardOutput),
         Records::File(path) => Some(RecordTarget::File(PathBuf::clone(path))),
     };
-    let observer = Observer::new(records, measures.clone())?;
+    let (archive, keeper) = match &store {
+        Some(store) => {
+            let (archive, keeper) = CallArchive::new();
+            (Some(archive), Some(tokio::spawn(keeper.run(store.clone()))))
+        }
+        None => (None, None),
+    };
+    let observer = Observer::new(records, archive, measures.clone())?;
 
     let routes = Arc::new(Routes::default());
     let sources = Sources::new(config.sip.trunk_table(), config.limits.calls_per_second);
@@ -153,11 +176,21 @@ pub async fn start(
     let sip = transport.addresses().to_vec();
     let status = Arc::new(SharedStatus::new(transport.drops.clone()));
     let (control, control_inputs) = mpsc::channel(8);
-    let engine = Engine::new(settings::engine_settings(config), random);
+    let engine_settings = settings::engine_settings(config);
+    let configured = meeting::Settings::clone(&engine_settings.meeting);
+    let engine = Engine::new(engine_settings, random);
     let (live, live_desk) = Live::new();
     let shell = Shell { transport, routes, media, gate, observer, status: status.clone(), live: live_desk };
     let task = ControlTask::new(engine, shell);
     let task = tokio::spawn(task.run(sip_inputs, control_inputs));
+
+    if let Some(store) = &store {
+        let server = sip.first().map(ToString::to_string).unwrap_or_default();
+        let (live, control) = (live.clone(), control.clone());
+        let organization =
+            Organization { store: store.clone(), live, control, configured, server, measures: measures.clone() };
+        tokio::spawn(organization.run());
+    }
 
     let (http_lives, mut http_ends) = watch::channel(());
     if let Some(listener) = http_listener {
@@ -173,7 +206,7 @@ pub async fn start(
         let pages = web::guarded(pages, config.http.trusted_proxies.clone().into());
         tokio::spawn(web::listener::serve(listener, tls, pages, ended));
     }
-    Ok(RunningServer { sip, http: http_address, control, live, task, _http_lives: http_lives })
+    Ok(RunningServer { sip, http: http_address, control, live, task, keeper, _http_lives: http_lives })
 }
 
 impl Drop for RunningServer {

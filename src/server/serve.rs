@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::signal::Signal;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -89,6 +90,9 @@ async fn tidy_hourly(store: Arc<Store>) {
 async fn run(config: &Config) -> Result<(), ServeError> {
     let mut terminate = signal(SignalKind::terminate()).map_err(ServeError::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(ServeError::Signals)?;
+
+    // Without a receiver this signal ends the process: a file that may not grow is answered as a full disk is.
+    let _file_size = signal(SignalKind::from_raw(Signal::SIGXFSZ as i32)).map_err(ServeError::Signals)?;
 
     let store = Arc::new(Store::open(&config.store).await?);
     store.seed_numbers(&dial_in_numbers(config)).await?;

@@ -103,6 +103,7 @@ struct Shared {
 
 enum Order {
     Press(Vec<Digit>),
+    PressSoon(Vec<Digit>),
     Info(Vec<Digit>),
     Speak(bool),
     /// Another RTP socket; told to the server by re-INVITE or not at all.
@@ -221,6 +222,11 @@ impl Caller {
     /// Presses keys as telephone-events, and waits until they are sent.
     pub fn press(&self, keys: &str) {
         self.carry_out(Order::Press(digits(keys)));
+    }
+
+    /// Presses keys as telephone-events once he is on the line, and does not wait for it.
+    pub fn press_soon(&self, keys: &str) {
+        self.orders.send(Order::PressSoon(digits(keys))).unwrap();
     }
 
     /// Presses keys as SIP INFO (`application/dtmf-relay`), and waits until they are sent.
@@ -377,7 +383,9 @@ impl Telephone {
 
     fn carry_out(&mut self, now: Instant, order: Order) {
         match order {
-            Order::Press(digits) => digits.into_iter().for_each(|digit| self.queue_key(digit)),
+            Order::Press(digits) | Order::PressSoon(digits) => {
+                digits.into_iter().for_each(|digit| self.queue_key(digit));
+            }
             Order::Info(digits) => self.infos.extend(digits),
             Order::Speak(speaks) => self.speaks = speaks,
             Order::Move(rtp, tell) => {

@@ -77,6 +77,11 @@ impl Server {
     }
 
     pub fn start_in(folder: Folder, settings: &[&str]) -> Server {
+        Server::start_with(folder, settings, &[])
+    }
+
+    /// The same, with these variables in its environment.
+    pub fn start_with(folder: Folder, settings: &[&str], environment: &[(&str, &str)]) -> Server {
         let mut all = vec![
             "sip.listen=127.0.0.1:0".to_owned(),
             "http.listen=127.0.0.1:0".to_owned(),
@@ -88,6 +93,7 @@ impl Server {
         ];
         all.extend(settings.iter().map(|&setting| setting.to_owned()));
         let mut command = anteroom(folder.path(), &all);
+        command.envs(environment.iter().copied());
         command.arg("serve").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let log = Arc::new(Log::default());
@@ -239,6 +245,19 @@ impl Server {
 
     pub fn is_alive(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()
+    }
+
+    /// SIGKILL: the process is gone at whatever it was. What it left behind.
+    pub fn kill(mut self) -> Folder {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        std::mem::replace(&mut self.folder, Folder::new("killed"))
+    }
+
+    /// Changes a limit of the running process by util-linux' `prlimit`, such as `--nofile=64`.
+    pub fn limit(&self, limit: &str) {
+        let status = Command::new("prlimit").args(["--pid", &self.pid().to_string(), limit]).status().unwrap();
+        assert!(status.success(), "prlimit {limit}");
     }
 
     /// Sends SIGTERM.

@@ -5,9 +5,9 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
 
-use sqlx::ConnectOptions;
 use sqlx::migrate::MigrateError;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions, Connection};
 
 use super::migrations::{self, Dialect};
 use super::query::one_line;
@@ -36,6 +36,9 @@ pub async fn open(path: &Path) -> Result<Database, String> {
             .max_connections(size)
             .acquire_timeout(PATIENCE)
             .test_before_acquire(false)
+            // A commit that the disk refused leaves the connection in a transaction that is none: it would begin no other
+            // one, with the disk long mended.
+            .before_acquire(|connection, _| Box::pin(async move { Ok(!connection.is_in_transaction()) }))
             .connect_lazy_with(options)
     };
     let pools = Pools {

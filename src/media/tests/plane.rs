@@ -668,3 +668,67 @@ fn nothing_is_sent_to_an_address_from_which_nobody_has_spoken_or_acknowledged() 
     world.ticks(10);
     assert_eq!(world.callers[early].packets.len(), 10);
 }
+
+/// Ticks from the first voice until control is told that he talks, or no longer does.
+fn ticks_until(world: &mut World, call: CallKey, talking: bool) -> usize {
+    let told = PlaneEvent::Talking { call, talking };
+    (1..100)
+        .find(|_| {
+            world.events.clear();
+            world.tick();
+            world.events.contains(&told)
+        })
+        .expect("control is told")
+}
+
+#[test]
+fn who_talks_is_told_within_a_tenth_of_a_second_and_once() {
+    let mut world = World::new();
+    let (ben, cara) = (world.call(None), world.call(None));
+    world.admit(&[ben, cara]);
+    world.ticks(20);
+    assert!(!world.events.iter().any(|event| matches!(event, PlaneEvent::Talking { .. })));
+    let call = world.key(ben);
+    world.callers[ben].hz = Some(400.0);
+    // With what a packet waits in the jitter buffer. In ticks of 20 ms.
+    assert!(ticks_until(&mut world, call, true) <= 5);
+    world.events.clear();
+    world.ticks(50);
+    assert!(!world.events.iter().any(|event| matches!(event, PlaneEvent::Talking { .. })), "once");
+    world.callers[ben].hz = None;
+    let silent_after = ticks_until(&mut world, call, false);
+    assert!((20..=40).contains(&silent_after), "{silent_after}: a pause between two words is none");
+
+    // Muted he is not heard, and so does not talk; nor does anybody in a lobby.
+    world.command(PlaneCommand::Mute { call, muted: true });
+    world.callers[ben].hz = Some(400.0);
+    let waits = world.call(Some(700.0));
+    world.background(waits, Background::Music);
+    world.events.clear();
+    world.ticks(50);
+    assert!(!world.events.iter().any(|event| matches!(event, PlaneEvent::Talking { .. })));
+    world.command(PlaneCommand::Mute { call, muted: false });
+    assert!(ticks_until(&mut world, call, true) <= 5);
+    // Back to the lobby: he talks no more, whatever he says.
+    world.background(ben, Background::Music);
+    ticks_until(&mut world, call, false);
+}
+
+#[test]
+fn a_survey_says_how_each_leg_does() {
+    let mut world = World::new();
+    let (loud, quiet) = (world.call(Some(400.0)), world.call(None));
+    world.ticks(30);
+    world.callers[quiet].sequence += 3;
+    world.ticks(20);
+    world.events.clear();
+    world.command(PlaneCommand::Survey);
+    world.tick();
+    let PlaneEvent::Survey { legs } = &world.events[0] else { panic!("{:?}", world.events) };
+    let of = |caller| legs.iter().find(|leg| leg.call == world.key(caller)).unwrap();
+    // 5,000 of 32,768 is -16 dB.
+    assert!((-18..=-14).contains(&of(loud).level_db), "{}", of(loud).level_db);
+    assert!(of(quiet).level_db < -60, "{}", of(quiet).level_db);
+    assert_eq!((of(loud).statistics.packets_lost, of(quiet).statistics.packets_lost), (0, 3));
+    assert!((1..=40).contains(&of(loud).delay_ms), "{}", of(loud).delay_ms);
+}
