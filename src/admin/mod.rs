@@ -18,7 +18,7 @@
 //! | [`meetings`] | scheduled meetings and their invitations |
 //! | [`organization`] | settings, the texts of mails, budgets |
 //! | [`accounts`] | who signs in: people and programs |
-//! | [`watch`] | the audit, the outbox |
+//! | [`watch`] | the audit, the outbox, alerts, ended calls |
 //! | [`live`] | meetings that go on: what is shown of them, and what is done to them |
 //! | [`view`] | what is shown of users, settings and budgets |
 //! | [`moment`] | points in time as people write them |
@@ -44,4 +44,4 @@ pub use meetings::{InvitationView, MeetingView, MeetingsView};
 pub use numbers::{NumberChange, NumberView};
 pub use organization::{MailTextView, mail_kind};
 pub use view::{BudgetView, ChangedUserView, EnabledView, NewPinView, SettingView, ShownOnce, UserView};
-pub use watch::{AuditView, MailView};
+pub use watch::{AlertView, AuditView, EndedCallView, MailView};

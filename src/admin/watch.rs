@@ -1,10 +1,13 @@
-//! What happened: the audit, and the mails in the outbox.
+//! What happened: the audit, the mails in the outbox, alerts, and calls that have ended.
 
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::administrator::{AdminError, Administrator};
-use crate::credentials::{AuditLine, AuditPage, Mail, MailKey, MailPage};
+use super::live::masked_number;
+use crate::credentials::{
+    Alert, AlertKey, AlertPage, AuditLine, AuditPage, CallRecordPage, KeptCall, Mail, MailKey, MailPage,
+};
 
 /// One line of the audit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -74,7 +77,78 @@ impl From<&Mail> for MailView {
     }
 }
 
+/// Something to look at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct AlertView {
+    pub key: u64,
+    #[schema(example = "budget-used-up")]
+    pub kind: String,
+    /// On whom or what.
+    pub subject: String,
+    /// For people.
+    pub text: String,
+    /// How often it was raised.
+    pub count: u32,
+    pub at: String,
+    pub last_at: String,
+    pub cleared_at: Option<String>,
+    pub cleared_by: Option<String>,
+}
+
+impl From<&Alert> for AlertView {
+    fn from(alert: &Alert) -> AlertView {
+        AlertView {
+            key: alert.key.0,
+            kind: alert.kind.clone(),
+            subject: alert.subject.clone(),
+            text: alert.text.clone(),
+            count: alert.count,
+            at: alert.at.to_string(),
+            last_at: alert.last_at.to_string(),
+            cleared_at: alert.cleared_at.map(|at| at.to_string()),
+            cleared_by: alert.cleared_by.clone(),
+        }
+    }
+}
+
+/// A call that has ended.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct EndedCallView {
+    pub key: u64,
+    pub ended_at: String,
+    /// As the file of call records has it (`records.file`).
+    #[schema(value_type = Object)]
+    pub record: serde_json::Value,
+}
+
+impl EndedCallView {
+    fn of(call: &KeptCall, masked: bool) -> EndedCallView {
+        let mut record: serde_json::Value = serde_json::from_str(&call.record).unwrap_or_default();
+        if masked && let Some(from) = record.get_mut("from") {
+            *from = masked_number(from.as_str().unwrap_or_default()).into();
+        }
+        EndedCallView { key: call.key.0, ended_at: call.ended_at.to_string(), record }
+    }
+}
+
 impl Administrator<'_> {
+    /// The newest first.
+    pub async fn alerts(&self, page: &AlertPage) -> Result<Vec<AlertView>, AdminError> {
+        Ok(self.store().alerts(page).await?.iter().map(AlertView::from).collect())
+    }
+
+    /// Somebody has seen it. Twice changes nothing.
+    pub async fn clear_alert(&self, key: AlertKey) -> Result<AlertView, AdminError> {
+        Ok(AlertView::from(&self.store().clear_alert(self.actor(), key).await?))
+    }
+
+    /// The newest first, callers' numbers masked where the settings say so.
+    pub async fn ended_calls(&self, page: &CallRecordPage) -> Result<Vec<EndedCallView>, AdminError> {
+        let masked = self.store().settings().await?.mask_callers;
+        let calls = self.store().call_records(page).await?;
+        Ok(calls.iter().map(|call| EndedCallView::of(call, masked)).collect())
+    }
+
     /// The newest lines first.
     pub async fn audit(&self, page: &AuditPage) -> Result<Vec<AuditView>, AdminError> {
         Ok(self.store().audit(page).await?.into_iter().map(AuditView::from).collect())

@@ -35,6 +35,12 @@ fn a_pin_is_found_nowhere_after_its_one_showing() {
         "/accounts/oscar",
         "/tokens",
         "/live",
+        "/calls",
+        "/alerts?cleared=true",
+        "/outbox",
+        "/numbers",
+        "/meetings",
+        "/mail-texts",
     ] {
         let answer = administrator.get(path);
         assert_eq!(answer.status, 200, "{path}: {}", answer.text);

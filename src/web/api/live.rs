@@ -47,11 +47,14 @@ pub fn routes() -> OpenApiRouter<Site> {
         .routes(routes!(remove))
 }
 
-/// Everything that goes on: meetings with their lobbies, and who is at the attendant.
+/// Everything that goes on: meetings with their lobbies, and who is at the attendant. Callers' numbers are masked where the
+/// settings say so.
 #[utoipa::path(get, path = "/live", tag = "live", operation_id = "live", responses(
     (status = 200, description = "At this moment", body = LiveSnapshot), Refusals))]
 async fn live(State(site): State<Site>, Operators(operator): Operators) -> Result<Json<Arc<LiveSnapshot>>, Problem> {
-    Ok(Json(operator.administrator(&site).live(&site.live).await?))
+    let snapshot = operator.administrator(&site).live(&site.live).await?;
+    let masks = site.store.settings().await?.mask_callers;
+    Ok(Json(if masks { Arc::new(snapshot.masked()) } else { snapshot }))
 }
 
 /// What happens live, as server-sent events: each has the kind as its name, and meeting and call as data. `missed` says that

@@ -1,4 +1,4 @@
-//! What happened: the audit, and the mails in the outbox.
+//! What happened: the audit, the mails in the outbox, alerts, and calls that have ended.
 
 use axum::extract::State;
 use serde::Deserialize;
@@ -7,15 +7,23 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::super::Site;
-use super::super::auth::Administrators;
+use super::super::auth::{Administrators, Operators};
 use super::super::problem::Problem;
 use super::describe::{Listed, Refusals};
 use super::extract::{Json, Path, Query, limit};
-use crate::admin::{AuditView, MailView};
-use crate::credentials::{AuditKey, AuditPage, MailKey, MailPage, MailState};
+use crate::admin::{AlertView, AuditView, EndedCallView, MailView};
+use crate::credentials::{
+    AlertKey, AlertPage, AuditKey, AuditPage, CallRecordKey, CallRecordPage, MailKey, MailPage, MailState,
+};
 
 pub fn routes() -> OpenApiRouter<Site> {
-    OpenApiRouter::new().routes(routes!(audit)).routes(routes!(outbox)).routes(routes!(retry_mail))
+    OpenApiRouter::new()
+        .routes(routes!(calls))
+        .routes(routes!(alerts))
+        .routes(routes!(clear_alert))
+        .routes(routes!(audit))
+        .routes(routes!(outbox))
+        .routes(routes!(retry_mail))
 }
 
 /// Which lines.
@@ -94,4 +102,74 @@ async fn retry_mail(
     Path(key): Path<u64>,
 ) -> Result<Json<MailView>, Problem> {
     Ok(Json(principal.administrator(&site).retry_mail(MailKey(key)).await?))
+}
+
+/// Which calls.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+struct CallsQuery {
+    /// In the caller's number, the conference ID, the organizer or why it ended.
+    search: Option<String>,
+    /// `next` of the page before.
+    after: Option<u64>,
+    /// Rows of a page.
+    #[param(minimum = 1, maximum = 1000, default = 100)]
+    limit: Option<u32>,
+}
+
+/// Calls that have ended: the newest first.
+#[utoipa::path(get, path = "/calls", tag = "what happened", operation_id = "list_calls", params(CallsQuery), responses(
+    (status = 200, description = "One page", body = Listed<EndedCallView>), Refusals))]
+async fn calls(
+    State(site): State<Site>,
+    Operators(principal): Operators,
+    Query(query): Query<CallsQuery>,
+) -> Result<Json<Listed<EndedCallView>>, Problem> {
+    let limit = limit(query.limit)?;
+    let page =
+        CallRecordPage { search: query.search, before: query.after.map(CallRecordKey), limit: limit.saturating_add(1) };
+    let calls = principal.administrator(&site).ended_calls(&page).await?;
+    Ok(Json(Listed::from_one_more(calls, limit, |call| call.key.to_string())))
+}
+
+/// Which alerts.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+struct AlertsQuery {
+    /// Also those that somebody cleared.
+    #[serde(default)]
+    cleared: bool,
+    /// `next` of the page before.
+    after: Option<u64>,
+    /// Rows of a page.
+    #[param(minimum = 1, maximum = 1000, default = 100)]
+    limit: Option<u32>,
+}
+
+/// What somebody should look at: the newest first.
+#[utoipa::path(get, path = "/alerts", tag = "what happened", operation_id = "list_alerts", params(AlertsQuery),
+    responses((status = 200, description = "One page", body = Listed<AlertView>), Refusals))]
+async fn alerts(
+    State(site): State<Site>,
+    Operators(principal): Operators,
+    Query(query): Query<AlertsQuery>,
+) -> Result<Json<Listed<AlertView>>, Problem> {
+    let limit = limit(query.limit)?;
+    let page = AlertPage { cleared: query.cleared, before: query.after.map(AlertKey), limit: limit.saturating_add(1) };
+    let alerts = principal.administrator(&site).alerts(&page).await?;
+    Ok(Json(Listed::from_one_more(alerts, limit, |alert| alert.key.to_string())))
+}
+
+/// Says that somebody has seen it. Twice changes nothing.
+#[utoipa::path(post, path = "/alerts/{key}/clear", tag = "what happened", operation_id = "clear_alert",
+    params(("key" = u64, Path, description = "As the list has it")),
+    responses((status = 200, description = "As it is now", body = AlertView), Refusals))]
+async fn clear_alert(
+    State(site): State<Site>,
+    Operators(principal): Operators,
+    Path(key): Path<u64>,
+) -> Result<Json<AlertView>, Problem> {
+    Ok(Json(principal.administrator(&site).clear_alert(AlertKey(key)).await?))
 }
