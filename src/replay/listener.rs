@@ -58,7 +58,8 @@ pub struct Listener {
     /// How many of the last samples of `rest` stand for lost ones.
     rest_missing: usize,
     frames: Vec<HeardFrame>,
-    /// When the line began, and when the last frame was heard.
+    began_at: Option<Duration>,
+    /// When the last frame was heard.
     heard_to: Option<Duration>,
     last_arrival: Option<Duration>,
     highest_sequence: Option<u16>,
@@ -84,6 +85,7 @@ impl Listener {
             rest: Vec::new(),
             rest_missing: 0,
             frames: Vec::new(),
+            began_at: None,
             heard_to: None,
             last_arrival: None,
             highest_sequence: None,
@@ -96,6 +98,11 @@ impl Listener {
     /// What to expect. Frames begin with the first call of this.
     pub fn negotiate(&mut self, now: Duration, codec: Codec, payload_type: u8) {
         (self.codec, self.payload_type) = (codec, payload_type);
+        self.begin(now);
+    }
+
+    fn begin(&mut self, now: Duration) {
+        self.began_at.get_or_insert(now);
         self.heard_to.get_or_insert(now);
     }
 
@@ -112,7 +119,7 @@ impl Listener {
             self.measures.largest_gap = self.measures.largest_gap.max(now.saturating_sub(last));
         }
         self.last_arrival = Some(now);
-        self.heard_to.get_or_insert(now);
+        self.begin(now);
         self.measures.packets = self.measures.packets.saturating_add(1);
         if self.ssrc != Some(rtp.ssrc) {
             self.ssrc = Some(rtp.ssrc);
@@ -140,12 +147,8 @@ impl Listener {
     /// To be called each 20 ms: gives up on what is missing, and fills in silence when nothing comes.
     pub fn handle_tick(&mut self, now: Duration) {
         self.advance(now);
-        let Some(mut heard_to) = self.heard_to else { return };
-        if !self.held.is_empty() || self.last_arrival.is_some_and(|last| now < last.saturating_add(SILENCE_AFTER)) {
-            return;
-        }
-        let quiet_since = self.last_arrival.unwrap_or(heard_to).saturating_add(SILENCE_AFTER);
-        if now < quiet_since {
+        let (Some(mut heard_to), Some(last)) = (self.heard_to, self.last_arrival.or(self.began_at)) else { return };
+        if !self.held.is_empty() || now < last.saturating_add(SILENCE_AFTER) {
             return;
         }
         // What comes next has its own beginning.
@@ -325,12 +328,14 @@ mod tests {
     #[test]
     fn silence_goes_on_by_the_clock_while_nothing_comes() {
         let mut listener = listener();
-        listener.handle_tick(ms(80));
+        listener.handle_tick(ms(180));
         assert!(listener.take_frames().is_empty());
-        for now in (100..=500).step_by(20) {
+        let mut frames = Vec::new();
+        for (now, heard) in (200..=500).step_by(20).zip(10..) {
             listener.handle_tick(ms(now));
+            frames.extend(listener.take_frames());
+            assert_eq!(frames.len(), heard, "no frame waits for others");
         }
-        let frames = listener.take_frames();
         assert_eq!(frames.len(), 25);
         assert_eq!(frames.last().unwrap().at, ms(480));
         assert!(frames.iter().all(|frame| !frame.missing), "nothing was sent, and nothing is missing");

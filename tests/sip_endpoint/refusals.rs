@@ -252,6 +252,7 @@ fn calls_without_ack_are_an_eighth_of_all_for_one_source() {
     });
     peer.wait(Duration::from_secs(40));
     peer.call_id = "at-last".into();
+    peer.to_tag.clear();
     let invite = peer.request("INVITE", 1, &[], OFFER);
     assert_eq!(peer.ask(invite).status, 100, "their places are free again");
 }

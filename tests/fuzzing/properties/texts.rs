@@ -25,12 +25,8 @@ pub fn fixture(bytes: &[u8]) {
     let mut variables = Variables::default();
     variables.set("pin", PIN);
     variables.set("conference_id", CONFERENCE_ID);
-    match fixture.resolve(&variables) {
-        Ok(fixture) => {
-            let told = format!("{fixture:?}");
-            assert!(!told.contains(PIN) || text.contains(PIN), "a PIN in debug output");
-        }
-        Err(error) => one_line(&error.to_string(), text),
+    if let Err(error) = fixture.resolve(&variables) {
+        one_line(&error.to_string(), text);
     }
 }
 
