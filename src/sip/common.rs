@@ -241,8 +241,12 @@ impl Common {
     }
 }
 
-/// An answer that nobody's forged question makes larger than it was: what can be spared is left out, the least important
-/// first. (The least that can be said, with our tag and where the question came from, may have some 60 bytes more than a
+/// How many times as large as the question an answer over UDP to a trunk may be. What RFC 3261 asks for (Allow in a 405,
+/// section 21.4.6) fits for any usual question, and who forges a trunk's address gains next to nothing.
+const AMPLIFICATION_MAX: usize = 2;
+
+/// An answer that nobody's forged question makes much larger than it was: what can be spared is left out, the least
+/// important first. (The least that can be said, with our tag and where the question came from, may have some 60 bytes more than a
 /// question in shortest form. It is said all the same: a trunk that gets no answer takes us for gone.)
 fn write_answer(arrival: &Arrival, mut response: Response) -> Bytes {
     const SPARED: [HeaderName; 7] = [
@@ -259,7 +263,7 @@ fn write_answer(arrival: &Arrival, mut response: Response) -> Bytes {
         return bytes;
     }
     for name in SPARED {
-        if bytes.len() <= arrival.bytes {
+        if bytes.len() <= arrival.bytes.saturating_mul(AMPLIFICATION_MAX) {
             break;
         }
         if response.headers.remove(&name) > 0 {

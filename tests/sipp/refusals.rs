@@ -65,7 +65,7 @@ fn an_invite_that_can_be_no_call_is_refused_with_the_reason() {
         assert!(line.contains(invite.status) && line.contains(invite.why), "{} {}: {line}", invite.status, invite.why);
         assert!(line.contains(r#""from":"sipp""#), "{line}");
     }
-    assert_eq!(server.metric("anteroom_requests_refused_total"), INVITES.len() as f64);
+    server.wait_for_metric("anteroom_requests_refused_total", INVITES.len() as f64, SOON);
     assert_eq!(server.metric("anteroom_calls_total"), 0.0);
     assert_eq!(server.metric("anteroom_media_legs"), 0.0);
     // Nothing of it was repeated: every refusal had its ACK.
