@@ -13,6 +13,8 @@ pub enum Place {
     Users,
     Meetings,
     Numbers,
+    Calls,
+    Alerts,
     Audit,
     Outbox,
     Settings,
@@ -28,6 +30,8 @@ impl Place {
             Place::Users => "/users",
             Place::Meetings => "/meetings",
             Place::Numbers => "/numbers",
+            Place::Calls => "/calls",
+            Place::Alerts => "/alerts",
             Place::Audit => "/audit",
             Place::Outbox => "/outbox",
             Place::Settings => "/settings",
@@ -43,6 +47,8 @@ impl Place {
             Place::Users => "Users",
             Place::Meetings => "Meetings",
             Place::Numbers => "Numbers",
+            Place::Calls => "Calls",
+            Place::Alerts => "Alerts",
             Place::Audit => "Audit",
             Place::Outbox => "Mail outbox",
             Place::Settings => "Settings",
@@ -58,12 +64,18 @@ impl Place {
             Place::Users => "users",
             Place::Meetings => "meetings",
             Place::Numbers => "numbers",
+            Place::Calls => "calls",
+            Place::Alerts => "alerts",
             Place::Audit => "audit",
             Place::Outbox => "outbox",
             Place::Settings => "settings",
             Place::Accounts => "accounts",
             Place::Me => "me",
         }
+    }
+
+    pub fn is_alerts(self) -> bool {
+        self == Place::Alerts
     }
 }
 
@@ -76,14 +88,14 @@ pub struct Group {
 const ADMINISTRATORS: &[Group] = &[
     Group { name: "", places: &[Place::Home, Place::Live] },
     Group { name: "People and meetings", places: &[Place::Users, Place::Meetings, Place::Numbers] },
-    Group { name: "What happened", places: &[Place::Audit, Place::Outbox] },
+    Group { name: "What happened", places: &[Place::Calls, Place::Alerts, Place::Audit, Place::Outbox] },
     Group { name: "Organization", places: &[Place::Settings, Place::Accounts] },
 ];
 
 const OPERATORS: &[Group] = &[
     Group { name: "", places: &[Place::Home, Place::Live] },
     Group { name: "People and meetings", places: &[Place::Users, Place::Meetings, Place::Numbers] },
-    Group { name: "What happened", places: &[Place::Audit, Place::Outbox] },
+    Group { name: "What happened", places: &[Place::Calls, Place::Alerts, Place::Audit, Place::Outbox] },
 ];
 
 const USERS: &[Group] = &[Group { name: "", places: &[Place::Me] }];
@@ -96,6 +108,7 @@ pub struct Frame {
     pub csrf: String,
     pub flashes: Vec<Flash>,
     pub shown: Option<Shown>,
+    pub open_alerts: u64,
 }
 
 impl Frame {

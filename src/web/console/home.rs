@@ -7,16 +7,18 @@ use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 use jiff::Timestamp;
 
+use super::calls::{self, ShownCall};
 use super::frame::{Frame, Place};
 use super::live::{self, Shown};
 use super::trouble::Trouble;
 use super::visitor::Visitor;
-use super::{Console, page};
+use super::{Console, page, words};
 use crate::credentials::{MailPage, MailState};
 use crate::web::auth::Role;
 
 /// Lines of each list: a glance.
 const GLANCE: usize = 6;
+const CALLS: u32 = 6;
 
 pub fn routes() -> Router<Console> {
     Router::new().route("/", get(show))
@@ -39,6 +41,7 @@ struct HomePage {
     users: u64,
     todo: Vec<Todo>,
     meetings: Vec<Shown>,
+    last_calls: Vec<ShownCall>,
 }
 
 async fn show(State(console): State<Console>, visitor: Visitor) -> Result<Response, Trouble> {
@@ -46,9 +49,10 @@ async fn show(State(console): State<Console>, visitor: Visitor) -> Result<Respon
         return Ok(Redirect::to("/me").into_response());
     }
     let now = Timestamp::now();
-    let snapshot = live::snapshot(&console, &visitor).await?;
     let administrator = visitor.administrator(&console.site);
+    let snapshot = administrator.live(&console.site.live).await?;
     let users = administrator.count_users(None, false).await?;
+    let last_calls = calls::last(&console, &visitor, CALLS).await?;
     let todo = todo(&console, &visitor, users).await?;
     let frame = console.frame(&visitor, Place::Home, "/").await;
     page(&HomePage {
@@ -59,6 +63,7 @@ async fn show(State(console): State<Console>, visitor: Visitor) -> Result<Respon
         users,
         todo,
         meetings: snapshot.meetings.iter().take(GLANCE).map(|of| Shown::new(of, now)).collect(),
+        last_calls,
     })
 }
 

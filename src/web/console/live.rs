@@ -14,7 +14,7 @@ use super::person::Person;
 use super::trouble::Trouble;
 use super::visitor::{Operators, Visitor};
 use super::{Confirmation, Console, page, words};
-use crate::admin::live::{LiveCallState, LiveDoneView, LiveEventKind, LiveMeeting, LiveSnapshot};
+use crate::admin::live::{LiveCallState, LiveDoneView, LiveEventKind, LiveMeeting};
 use crate::engine::LiveCommand;
 use crate::words::ids::{CallKey, MeetingKey};
 
@@ -94,17 +94,6 @@ pub fn ago(now: Timestamp, seconds: u64) -> String {
     now.saturating_sub(SignedDuration::from_secs(seconds)).unwrap_or(Timestamp::UNIX_EPOCH).to_string()
 }
 
-/// Everything that goes on, callers masked where the settings say so.
-pub async fn snapshot(console: &Console, visitor: &Visitor) -> Result<LiveSnapshot, Trouble> {
-    let snapshot = visitor.administrator(&console.site).live(&console.site.live).await?;
-    Ok(if masks(console).await? { snapshot.masked() } else { snapshot.as_ref().clone() })
-}
-
-/// Whether callers' numbers are masked.
-pub async fn masks(console: &Console) -> Result<bool, Trouble> {
-    Ok(console.site.store.settings().await?.mask_callers)
-}
-
 #[derive(Template)]
 #[template(path = "live.html")]
 struct LivePage {
@@ -116,7 +105,7 @@ struct LivePage {
 
 async fn all(State(console): State<Console>, Operators(visitor): Operators) -> Result<Response, Trouble> {
     let now = Timestamp::now();
-    let snapshot = snapshot(&console, &visitor).await?;
+    let snapshot = visitor.administrator(&console.site).live(&console.site.live).await?;
     let meetings = snapshot.meetings.iter().map(|of| Shown::new(of, now)).collect();
     let entering = snapshot.attendants.iter().map(|call| Person::new(call, now)).collect();
     let frame = console.frame(&visitor, Place::Live, "/live").await;
@@ -144,7 +133,7 @@ async fn one(
 ) -> Result<Response, Trouble> {
     let key = meeting_key(&key)?;
     let now = Timestamp::now();
-    let snapshot = snapshot(&console, &visitor).await?;
+    let snapshot = visitor.administrator(&console.site).live(&console.site.live).await?;
     let Some(meeting) = snapshot.meeting(key) else {
         return Ok(console.say(&visitor, "/live", Flash::note("This meeting is over: nobody is left in it.")));
     };
@@ -188,7 +177,9 @@ async fn start(
     let snapshot = administrator.live(&console.site.live).await?;
     let id = snapshot.meeting(key).and_then(|of| of.conference_id.parse().ok()).ok_or_else(Trouble::nothing_here)?;
     let outcome = administrator.start_meeting(&console.site.live, &id).await;
-    Ok(console.done(&visitor, &path(key), outcome, |_| Flash::done("The meeting runs: whoever waited is in it.")))
+    Ok(console.done(&visitor, &path(key), outcome, |view| {
+        Flash::done(format!("The meeting runs. Let in: {}.", words::counted(view.calls, "caller")))
+    }))
 }
 
 async fn admit_all(

@@ -224,7 +224,7 @@ async fn start(
     let (id, _) = scope.meeting(&console, &id).await?;
     let outcome = scope.visitor.administrator(&console.site).start_meeting(&console.site.live, &id).await;
     Ok(console.done(&scope.visitor, &format!("{}/{id}", scope.base), outcome, |_| {
-        Flash::done("The meeting runs: whoever waited is in it, and callers join it without a PIN.")
+        Flash::done("The meeting runs. Callers join it without a PIN.")
     }))
 }
 

@@ -17,7 +17,7 @@
 //! | [`home`], [`live`], [`person`] | how things are now |
 //! | [`users`], [`user`], [`bulk`] | users: the list, one, many at once |
 //! | [`meetings`], [`numbers`], [`me`] | scheduled meetings, dial-in numbers, what a user sees of his own |
-//! | [`audit`], [`outbox`] | what happened |
+//! | [`calls`], [`alerts`], [`audit`], [`outbox`] | what happened, and what to look at |
 //! | [`settings`], [`mail_texts`], [`accounts`] | what the organization decides, and who may sign in |
 //! | [`sign_in`] | the pages before the sign-in, and the way out |
 //! | [`frame`] | menu, role and flashes around every page |
@@ -29,9 +29,11 @@
 //! (the content security policy forbids it). A PIN is on a page once: after the form that made it.
 
 pub mod accounts;
+pub mod alerts;
 pub mod assets;
 pub mod audit;
 pub mod bulk;
+pub mod calls;
 pub mod confirm;
 pub mod flash;
 pub mod form;
@@ -61,6 +63,7 @@ use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::get;
 
 use super::Site;
+use super::auth::Role;
 use bulk::Lists;
 use confirm::Confirmation;
 use flash::{Flash, Flashes, Shown};
@@ -88,6 +91,8 @@ pub fn router<S: Clone + Send + Sync + 'static>(site: Site) -> Router<S> {
         .merge(meetings::routes())
         .merge(me::routes())
         .merge(numbers::routes())
+        .merge(calls::routes())
+        .merge(alerts::routes())
         .merge(audit::routes())
         .merge(outbox::routes())
         .merge(settings::routes())
@@ -102,6 +107,11 @@ impl Console {
     /// The frame of this visitor's page at `path`, with what waits for it.
     pub async fn frame(&self, visitor: &Visitor, place: Place, path: &str) -> Frame {
         let left = self.flashes.take(&visitor.csrf, path);
+        // A page that shows something else must not fail for it.
+        let open_alerts = match visitor.principal.role {
+            Role::User => 0,
+            Role::Operator | Role::Administrator => self.site.store.open_alerts().await.unwrap_or_default(),
+        };
         Frame {
             place,
             who: visitor.principal.who.clone(),
@@ -109,6 +119,7 @@ impl Console {
             csrf: visitor.csrf.clone(),
             flashes: left.flashes,
             shown: left.shown,
+            open_alerts,
         }
     }
 
@@ -153,24 +164,12 @@ fn optional(text: &str) -> Option<String> {
     (!text.is_empty()).then(|| text.to_owned())
 }
 
-/// A text as one part of an address (RFC 3986, section 2.3: only what is unreserved stays as it is).
-fn encoded(text: &str) -> String {
-    text.bytes().fold(String::with_capacity(text.len()), |mut encoded, byte| {
-        if byte.is_ascii_alphanumeric() || b"-._~@".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            encoded.push_str(&format!("%{byte:02X}"));
-        }
-        encoded
-    })
-}
-
 /// An address with those of these values that are not empty.
 fn address(path: &str, query: &[(&str, &str)]) -> String {
     let query: Vec<String> = query
         .iter()
         .filter(|(_, value)| !value.is_empty())
-        .map(|(name, value)| format!("{name}={}", encoded(value)))
+        .map(|(name, value)| format!("{name}={}", words::encoded(value)))
         .collect();
     if query.is_empty() { path.to_owned() } else { format!("{path}?{}", query.join("&")) }
 }
@@ -183,6 +182,6 @@ mod tests {
     fn addresses_hold_whatever_people_search_for() {
         assert_eq!(address("/users", &[("search", "a&b=ü"), ("after", "")]), "/users?search=a%26b%3D%C3%BC");
         assert_eq!(address("/users", &[("search", "")]), "/users");
-        assert_eq!(encoded("a+b/c@d.e"), "a%2Bb%2Fc@d.e");
+        assert_eq!(words::encoded("a+b/c@d.e"), "a%2Bb%2Fc@d.e");
     }
 }

@@ -13,7 +13,7 @@ use super::frame::{Frame, Place};
 use super::sending::{self, MailFields, Sending};
 use super::trouble::Trouble;
 use super::visitor::{Administrators, Operators};
-use super::{Confirmation, Console, encoded, optional, page, users, words};
+use super::{Confirmation, Console, optional, page, users, words};
 use crate::admin::{NumberView, UserView};
 use crate::credentials::settings::{lobby_policy_from, lobby_policy_name};
 use crate::credentials::{Identity, StoreError, UserChange};
@@ -31,7 +31,7 @@ pub fn routes() -> Router<Console> {
 
 /// Where this user's page is.
 pub fn path(identity: &str) -> String {
-    format!("/users/{}", encoded(identity))
+    format!("/users/{}", words::encoded(identity))
 }
 
 fn known(identity: &str) -> Result<Identity, Trouble> {

@@ -1,0 +1,86 @@
+//! What the server wants somebody to look at, and the counts of wrong entries that stand now.
+
+use askama::Template;
+use axum::Router;
+use axum::extract::{Path, Query, State};
+use axum::response::Response;
+use axum::routing::{get, post};
+use serde::Deserialize;
+
+use super::flash::Flash;
+use super::form::{Form, Nothing};
+use super::frame::{Frame, Place};
+use super::trouble::Trouble;
+use super::visitor::{Administrators, Operators};
+use super::{Console, address, page, words};
+use crate::admin::{AlertView, BudgetView};
+use crate::credentials::{AlertKey, AlertPage, ClearBudgets};
+
+const ROWS: u32 = 50;
+
+pub fn routes() -> Router<Console> {
+    Router::new()
+        .route("/alerts", get(list))
+        .route("/alerts/{key}/clear", post(clear))
+        .route("/alerts/budgets/clear", post(clear_budgets))
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct Asked {
+    before: Option<u64>,
+}
+
+#[derive(Template)]
+#[template(path = "alerts.html")]
+struct AlertsPage {
+    frame: Frame,
+    alerts: Vec<AlertView>,
+    budgets: Vec<BudgetView>,
+    next: Option<String>,
+    first: Option<String>,
+}
+
+async fn list(
+    State(console): State<Console>,
+    Operators(visitor): Operators,
+    Query(asked): Query<Asked>,
+) -> Result<Response, Trouble> {
+    let rows = AlertPage { cleared: true, before: asked.before.map(AlertKey), limit: ROWS + 1 };
+    let administrator = visitor.administrator(&console.site);
+    let mut alerts = administrator.alerts(&rows).await?;
+    let more = alerts.len() > ROWS as usize;
+    alerts.truncate(ROWS as usize);
+    let last = alerts.last().filter(|_| more).map(|last| last.key.to_string());
+    let next = last.map(|last| address("/alerts", &[("before", &last)]));
+    let first = asked.before.map(|_| "/alerts".to_owned());
+    let budgets = administrator.budgets().await?;
+    let frame = console.frame(&visitor, Place::Alerts, "/alerts").await;
+    page(&AlertsPage { frame, alerts, budgets, next, first })
+}
+
+async fn clear(
+    State(console): State<Console>,
+    Operators(visitor): Operators,
+    Path(key): Path<u64>,
+    Form(Nothing {}): Form<Nothing>,
+) -> Result<Response, Trouble> {
+    let outcome = visitor.administrator(&console.site).clear_alert(AlertKey(key)).await;
+    Ok(console.done(&visitor, "/alerts", outcome, |_| Flash::done("The alert is cleared.")))
+}
+
+#[derive(Debug, Deserialize)]
+struct Counted {
+    subject: String,
+}
+
+async fn clear_budgets(
+    State(console): State<Console>,
+    Administrators(visitor): Administrators,
+    Form(counted): Form<Counted>,
+) -> Result<Response, Trouble> {
+    let administrator = visitor.administrator(&console.site);
+    let outcome = administrator.clear_budgets(ClearBudgets::Subject(&counted.subject)).await;
+    Ok(console.done(&visitor, "/alerts", outcome, |_| {
+        Flash::done(format!("The counts of {} are cleared: all tries are there again.", counted.subject))
+    }))
+}
