@@ -5,7 +5,7 @@ use utoipa::ToSchema;
 
 use super::administrator::{AdminError, Administrator};
 use super::view::ShownOnce;
-use crate::credentials::{Account, AccountPage, ApiToken, ApiTokenKey, LinkPurpose, NewAccount, NewApiToken, Role};
+use crate::credentials::{Account, AccountPage, ApiToken, ApiTokenKey, NewAccount, NewApiToken, Role};
 
 /// Somebody who signs in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -106,7 +106,7 @@ impl Administrator<'_> {
     }
 
     async fn link_to(&self, account: &Account) -> Result<AccountLinkView, AdminError> {
-        let link = self.store().make_link(self.actor(), LinkPurpose::SetPassword(account.key)).await?;
+        let link = self.store().make_link(self.actor(), account.key).await?;
         Ok(AccountLinkView { account: AccountView::from(account), link: ShownOnce::new(link) })
     }
 

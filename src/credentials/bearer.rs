@@ -1,6 +1,6 @@
 //! What somebody holds to show that he is let in: a session (a browser's cookie), a token (a program's), a link (used
-//! once). Each is 256 random bits that are told once; the store keeps their SHA-256 only. Nobody can try 2^256 of them, so
-//! a slow hash would protect nothing.
+//! once). Each is 256 random bits that are told once (or, for the first administrator's link, 128 that follow from the server
+//! key); the store keeps their SHA-256 only. Nobody can try so many, so a slow hash would protect nothing.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use ring::digest::{SHA256, digest};
 
 use super::accounts::{ACCOUNTS_LOCK, Account, NewAccount, Role, account, account_from, insert, put_password};
 use super::contract::{Actor, Identity, StoreError, Timestamp};
-use super::database::{Ask, Row, sql};
+use super::database::{Ask, Row, Transaction, sql};
 use super::keys::{AccountKey, ApiTokenKey};
 use super::rows::audit_entry;
 use super::rows::common::{user_by_identity, write_audit};
@@ -72,23 +72,10 @@ pub struct NewApiToken {
     pub expires_at: Option<Timestamp>,
 }
 
-/// What a link lets its holder do, once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LinkPurpose {
-    /// Make the first account. It holds while there is none.
-    FirstAdministrator,
-    /// Choose the password of this account.
-    SetPassword(AccountKey),
-}
-
-impl LinkPurpose {
-    fn name(self) -> &'static str {
-        match self {
-            LinkPurpose::FirstAdministrator => "first-administrator",
-            LinkPurpose::SetPassword(_) => "set-password",
-        }
-    }
-}
+/// What a link lets its holder do, once, as its row names it: make the first account, while there is none; or choose the
+/// password of an account.
+const FIRST_ADMINISTRATOR: &str = "first-administrator";
+const SET_PASSWORD: &str = "set-password";
 
 impl Store {
     // ── sessions ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -229,28 +216,45 @@ impl Store {
 
     // ── links ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    /// A link that works once, for a day; its secret, told this once. A new one for the same purpose replaces the old one.
-    pub async fn make_link(&self, actor: &Actor, purpose: LinkPurpose) -> Result<Secret, StoreError> {
+    /// The link that makes the first administrator, and until when it holds. `None`: there is an account already.
+    ///
+    /// It follows from the server key and its end. So each server that starts on this store tells the same link, and none
+    /// takes back what another one has printed.
+    pub async fn first_link(&self, actor: &Actor) -> Result<Option<(Secret, Timestamp)>, StoreError> {
+        let now = self.now();
+        let mut transaction = self.database().change(ACCOUNTS_LOCK).await?;
+        if transaction.optional(sql("SELECT account_key FROM accounts LIMIT 1")).await?.is_some() {
+            return Ok(None);
+        }
+        let open = sql("SELECT expires_at FROM links WHERE purpose = $1 AND expires_at > $2");
+        let open = transaction.optional(open.bind(FIRST_ADMINISTRATOR).bind(now)).await?;
+        let (action, ends) = match open {
+            Some(row) => ("link.show", row.get("expires_at")?),
+            None => ("link.make", now.after(LINK_LASTS)),
+        };
+        let secret = Secret::new(self.hasher().fingerprint("first link", &ends.0.to_string())?);
+        if action == "link.make" {
+            let replaced = sql("DELETE FROM links WHERE purpose = $1").bind(FIRST_ADMINISTRATOR);
+            transaction.execute(replaced).await?;
+            put_link(&mut transaction, &secret, FIRST_ADMINISTRATOR, None, ends).await?;
+        }
+        let audit = audit_entry(now, actor, action, "first administrator", FIRST_ADMINISTRATOR);
+        write_audit(&mut transaction, &audit).await?;
+        transaction.commit().await?;
+        Ok(Some((secret, ends)))
+    }
+
+    /// A link by which somebody chooses the password of this account, once, within a day; its secret, told this once. It
+    /// replaces the one before.
+    pub async fn make_link(&self, actor: &Actor, key: AccountKey) -> Result<Secret, StoreError> {
         let now = self.now();
         let secret = new_secret("")?;
         let mut transaction = self.database().change(ACCOUNTS_LOCK).await?;
-        let (key, subject) = match purpose {
-            LinkPurpose::FirstAdministrator => (None, "first administrator".to_owned()),
-            LinkPurpose::SetPassword(key) => (Some(key), account(&mut transaction, key).await?.name),
-        };
-        let replaced =
-            sql("DELETE FROM links WHERE expires_at <= $1 OR (purpose = $2 AND (account_key = $3 OR $3 IS NULL))")
-                .bind(now)
-                .bind(purpose.name())
-                .bind(key);
+        let account = account(&mut transaction, key).await?;
+        let replaced = sql("DELETE FROM links WHERE expires_at <= $1 OR account_key = $2").bind(now).bind(key);
         transaction.execute(replaced).await?;
-        let insert = sql("INSERT INTO links (link_hash, purpose, account_key, expires_at) VALUES ($1, $2, $3, $4)")
-            .bind(hashed(&secret))
-            .bind(purpose.name())
-            .bind(key)
-            .bind(now.after(LINK_LASTS));
-        transaction.execute(insert).await?;
-        write_audit(&mut transaction, &audit_entry(now, actor, "link.make", subject, purpose.name())).await?;
+        put_link(&mut transaction, &secret, SET_PASSWORD, Some(key), now.after(LINK_LASTS)).await?;
+        write_audit(&mut transaction, &audit_entry(now, actor, "link.make", account.name, SET_PASSWORD)).await?;
         transaction.commit().await?;
         Ok(secret)
     }
@@ -264,17 +268,17 @@ impl Store {
         from: &str,
     ) -> Result<Account, StoreError> {
         // Looked at first, so that nobody without one makes us hash.
-        self.open_link(&mut self.database(), link, "first-administrator").await?;
+        self.open_link(&mut self.database(), link, FIRST_ADMINISTRATOR).await?;
         let hash = self.hashed_password(name, password).await?;
         let now = self.now();
         let mut transaction = self.database().change(ACCOUNTS_LOCK).await?;
-        self.open_link(&mut transaction, link, "first-administrator").await?;
+        self.open_link(&mut transaction, link, FIRST_ADMINISTRATOR).await?;
         if transaction.optional(sql("SELECT account_key FROM accounts LIMIT 1")).await?.is_some() {
             return Err(StoreError::Conflict("there is an administrator already: ask for an account".to_owned()));
         }
         let new = NewAccount { name: name.to_owned(), role: Role::Administrator, user: None };
         let made = insert(&mut transaction, &new, now).await?;
-        transaction.execute(sql("DELETE FROM links WHERE purpose = 'first-administrator'")).await?;
+        transaction.execute(sql("DELETE FROM links WHERE purpose = $1").bind(FIRST_ADMINISTRATOR)).await?;
         let made = put_password(&mut transaction, made.key, &hash, now).await?;
         let actor = Actor::new(&made.name, from);
         write_audit(&mut transaction, &audit_entry(now, &actor, "account.add", &made.name, "first administrator"))
@@ -290,11 +294,11 @@ impl Store {
         password: &Secret,
         from: &str,
     ) -> Result<Account, StoreError> {
-        let key = self.open_link(&mut self.database(), link, "set-password").await?.ok_or_else(no_link)?;
+        let key = self.open_link(&mut self.database(), link, SET_PASSWORD).await?.ok_or_else(no_link)?;
         let hash = self.hashed_password(&self.account(key).await?.name, password).await?;
         let now = self.now();
         let mut transaction = self.database().change(ACCOUNTS_LOCK).await?;
-        self.open_link(&mut transaction, link, "set-password").await?;
+        self.open_link(&mut transaction, link, SET_PASSWORD).await?;
         let account = put_password(&mut transaction, key, &hash, now).await?;
         if account.disabled {
             return Err(no_link());
@@ -318,6 +322,23 @@ impl Store {
             .bind(self.now());
         ask.optional(find).await?.ok_or_else(no_link)?.get("account_key")
     }
+}
+
+/// Of a link only its hash is kept.
+async fn put_link(
+    transaction: &mut Transaction,
+    link: &Secret,
+    purpose: &str,
+    account: Option<AccountKey>,
+    ends: Timestamp,
+) -> Result<(), StoreError> {
+    let insert = sql("INSERT INTO links (link_hash, purpose, account_key, expires_at) VALUES ($1, $2, $3, $4)")
+        .bind(hashed(link))
+        .bind(purpose)
+        .bind(account)
+        .bind(ends);
+    transaction.execute(insert).await?;
+    Ok(())
 }
 
 fn no_link() -> StoreError {

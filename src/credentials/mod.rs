@@ -63,7 +63,7 @@ pub mod users;
 
 pub use accounts::{Account, AccountPage, NewAccount, Role};
 pub use alerts::{Alert, AlertPage};
-pub use bearer::{ApiToken, LinkPurpose, NewApiToken, SignedIn};
+pub use bearer::{ApiToken, NewApiToken, SignedIn};
 pub use contract::{
     Actor, AuditEntry, Clock, Enabled, Identity, NotAnIdentity, OpenError, Origin, Page, StoreError, Timestamp, User,
     UserChange, UserDetails,

@@ -16,9 +16,7 @@ use tracing_subscriber::EnvFilter;
 use super::{RunningServer, StartError, start};
 use crate::config::{Config, DialInNumber, LogFormat, StoreUrl};
 use crate::credentials::example::reachable;
-use crate::credentials::{
-    Actor, FirstStart, LinkPurpose, NewNumber, OpenError, Store, StoreError, first_start_example,
-};
+use crate::credentials::{Actor, FirstStart, NewNumber, OpenError, Store, StoreError, first_start_example};
 use crate::mail;
 use crate::words::limits;
 
@@ -172,15 +170,13 @@ async fn first_administrator(config: &Config, store: &Store, address: SocketAddr
              on loopback behind a proxy that has TLS"
         );
     }
-    if store.has_accounts().await? {
+    let Some((link, ends)) = store.first_link(&Actor::new("anteroom", "first start")).await? else {
         return Ok(());
-    }
-    let actor = Actor::new("anteroom", "first start");
-    let link = store.make_link(&actor, LinkPurpose::FirstAdministrator).await?;
+    };
     let scheme = if config.http.tls.is_some() { "https" } else { "http" };
     let _ = write!(
         std::io::stdout(),
-        "Nobody can sign in to the console yet. Make the first administrator by this link, which works once and for a day:\n\
+        "Nobody can sign in to the console yet. Make the first administrator by this link, which works once, until {ends}:\n\
          \n    {scheme}://{}/first-administrator#{}\n\n",
         reachable(address),
         link.expose()

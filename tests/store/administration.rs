@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use anteroom::credentials::{
-    AccountPage, AlertPage, AuditPage, CallRecordPage, LinkPurpose, LiveRequestState, MailFailure, MailKind, MailPage,
-    MailState, MeetingChange, MeetingPage, MeetingPlan, NewAccount, NewApiToken, NewNumber, Origin, Role, Store,
-    StoredCall, Timestamp, UserChange,
+    AccountPage, AlertPage, AuditPage, CallRecordPage, LiveRequestState, MailFailure, MailKind, MailPage, MailState,
+    MeetingChange, MeetingPage, MeetingPlan, NewAccount, NewApiToken, NewNumber, Origin, Role, Store, StoredCall,
+    Timestamp, UserChange,
 };
 use anteroom::words::answer::{ConferenceAnswer, PinAnswer};
 use anteroom::words::ids::{ConferenceId, ConferenceKey};
@@ -22,6 +22,7 @@ crate::stories! {
     a_mail_is_claimed_by_one_and_comes_at_most_twice
     people_sign_in_and_out
     links_work_once
+    a_first_link_holds_while_nobody_can_sign_in
     tokens_are_told_once
     the_last_administrator_stays
     records_and_alerts
@@ -329,10 +330,23 @@ async fn people_sign_in_and_out(place: Place) {
 
 async fn links_work_once(place: Place) {
     let (store, other) = (place.store().await, place.store().await);
-    let link = store.make_link(&admin(), LinkPurpose::FirstAdministrator).await.unwrap();
+    // Two servers start at once on an empty store: both print the same link, and it goes on to hold.
+    let actor = admin();
+    let (first, second) = tokio::join!(store.first_link(&actor), other.first_link(&actor));
+    let (link, ends) = first.unwrap().unwrap();
+    assert_eq!(second.unwrap().unwrap(), (link.clone(), ends));
+    assert_eq!(ends, place.clock.now().after(DAY));
+    place.clock.advance(DAY - Duration::from_secs(1));
+    assert_eq!(other.first_link(&admin()).await.unwrap().unwrap(), (link.clone(), ends));
+    place.clock.advance(Duration::from_secs(1));
+    let old = link;
+    let (link, ends) = other.first_link(&admin()).await.unwrap().unwrap();
+    assert!(link != old && ends == place.clock.now().after(DAY));
     let (password, from) = (Secret::new(PASSWORD), "192.0.2.1");
     refused(store.first_administrator(&link, "root", &Secret::new("short"), from).await, "10 to 200");
-    refused(store.first_administrator(&Secret::new("x"), "root", &password, from).await, "ask for a new one");
+    for wrong in [&old, &Secret::new("x")] {
+        refused(store.first_administrator(wrong, "root", &password, from).await, "ask for a new one");
+    }
     let (one, two) = tokio::join!(
         store.first_administrator(&link, "root", &password, from),
         other.first_administrator(&link, "mallory", &password, from)
@@ -340,23 +354,29 @@ async fn links_work_once(place: Place) {
     assert_eq!(usize::from(one.is_ok()) + usize::from(two.is_ok()), 1, "one administrator comes of it");
     assert_eq!(one.or(two).unwrap().role, Role::Administrator);
     refused(store.first_administrator(&link, "mallory", &password, from).await, "or was used");
-    let late = store.make_link(&admin(), LinkPurpose::FirstAdministrator).await.unwrap();
-    refused(store.first_administrator(&late, "mallory", &password, from).await, "an administrator already");
+    assert_eq!(store.first_link(&admin()).await.unwrap(), None);
 
     let (anna, _) = enable(&store, "anna@example.com", None).await;
     let user = new("anna@example.com", Role::User, Some("anna@example.com"));
     let account = store.add_account(&admin(), &user).await.unwrap();
     assert_eq!((account.user, account.identity.as_deref()), (Some(anna.key), Some("anna@example.com")));
-    let purpose = LinkPurpose::SetPassword(account.key);
-    let old = store.make_link(&admin(), purpose).await.unwrap();
-    let link = store.make_link(&admin(), purpose).await.unwrap();
+    let old = store.make_link(&admin(), account.key).await.unwrap();
+    let link = store.make_link(&admin(), account.key).await.unwrap();
     refused(store.set_password_by_link(&old, &password, from).await, "ask for a new one");
     place.clock.advance(DAY);
     refused(store.set_password_by_link(&link, &password, from).await, "ask for a new one");
-    let link = store.make_link(&admin(), purpose).await.unwrap();
+    let link = store.make_link(&admin(), account.key).await.unwrap();
     assert_eq!(store.set_password_by_link(&link, &password, from).await.unwrap().key, account.key);
     assert_eq!(store.verify_password("anna@example.com", &password).await.unwrap().unwrap().key, account.key);
     refused(store.set_password_by_link(&link, &password, from).await, "or was used");
+}
+
+async fn a_first_link_holds_while_nobody_can_sign_in(place: Place) {
+    let store = place.store().await;
+    let (link, _) = store.first_link(&admin()).await.unwrap().unwrap();
+    store.add_account(&admin(), &new("olga", Role::Operator, None)).await.unwrap();
+    let made = store.first_administrator(&link, "mallory", &Secret::new(PASSWORD), "192.0.2.1").await;
+    refused(made, "an administrator already");
 }
 
 async fn tokens_are_told_once(place: Place) {
