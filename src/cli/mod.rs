@@ -9,6 +9,7 @@
 //! | file | its idea |
 //! | --- | --- |
 //! | `user`, `bulk`, `number`, `meeting`, `settings`, `outbox`, `account`, `watch` | the administrator's commands |
+//! | `store` | the store as a whole: migrate, check, copy |
 //! | `tester` | `replay` and `demo` |
 //! | `output` | what is printed, and how |
 //!
@@ -22,6 +23,7 @@ mod number;
 mod outbox;
 mod output;
 mod settings;
+mod store;
 mod tester;
 mod user;
 mod watch;
@@ -80,6 +82,9 @@ enum Command {
     /// What the organization has decided
     #[command(subcommand)]
     Settings(settings::Command),
+    /// The store as a whole: tables, soundness, a copy in another database
+    #[command(subcommand)]
+    Store(store::Command),
     /// Wrong conference IDs and PINs that are counted against callers
     #[command(subcommand)]
     Budget(watch::BudgetCommand),
@@ -181,6 +186,7 @@ fn carry_out(Arguments { common, command }: Arguments) -> Result<(), Failure> {
         Command::Settings(command) => {
             administer(&common, async |administrator| command.run(administrator, &output).await)
         }
+        Command::Store(command) => command.run(&common.load_config()?.store, &output),
         Command::Budget(command) => {
             administer(&common, async |administrator| command.run(administrator, &output).await)
         }
@@ -200,6 +206,10 @@ impl Common {
     }
 }
 
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::other)
+}
+
 /// Opens the store and has the work done on it. It takes effect on the next digit, whether a server runs or not.
 fn administer(
     common: &Common,
@@ -217,8 +227,7 @@ fn administer(
         }
         StoreUrl::Sqlite(_) | StoreUrl::Postgres(_) => {}
     }
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::other)?;
-    runtime.block_on(async {
+    runtime()?.block_on(async {
         let store = Store::open(&config.store).await?;
         let done = work(&Administrator::new(&store, actor()).with_mail(&config.mail)).await;
         store.close().await;

@@ -21,7 +21,7 @@
 //! | [`accounts`] | people who sign in: roles and passwords |
 //! | [`bearer`] | what lets somebody in by being held: sessions, tokens, links |
 //! | [`records`], [`alerts`], [`live_requests`] | calls that have ended; what to look at; a shell's wishes for live meetings |
-//! | [`tidy`] | throws away what has had its time |
+//! | [`tidy`], [`check`], [`copy`] | throws away what has had its time; is the store whole; into another database |
 //! | [`pin`] | PINs and conference IDs: how they are made, and which are too easy |
 //! | [`hashing`] | argon2id with the server key, off the async threads, few at a time |
 //! | [`server_key`] | the key file |
@@ -41,7 +41,9 @@ pub mod alerts;
 pub mod bearer;
 pub mod budget;
 pub mod calls;
+pub mod check;
 pub mod contract;
+pub mod copy;
 pub mod database;
 pub mod example;
 pub mod gate;

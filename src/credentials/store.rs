@@ -28,7 +28,7 @@ const TEMPLATE_BYTES: usize = 64 * 1024;
 const TEMPLATE_NAME_CHARS: usize = 64;
 
 /// The fact by which a store knows its key again.
-const KEY_CHECK: &str = "server-key-check";
+pub(super) const KEY_CHECK: &str = "server-key-check";
 
 /// The credentials of one organization. Many servers and command lines may use the same at once.
 #[derive(Debug)]
@@ -42,27 +42,19 @@ pub struct Store {
 impl Store {
     /// Opens what the configuration names. The embedded store and its key are made where there are none.
     pub async fn open(config: &StoreConfig) -> Result<Store, OpenError> {
-        let (database, name, key_file) = match &config.url {
-            StoreUrl::Memory => return Store::in_memory(Clock::system()).await,
-            StoreUrl::Sqlite(path) => {
-                let refuse = |why| OpenError::Database { path: path.clone(), why };
-                let key_file = config.key_file.clone().unwrap_or_else(|| path.with_extension("key"));
-                (sqlite::open(path).await.map_err(refuse)?, path.display().to_string(), key_file)
-            }
-            StoreUrl::Postgres(url) => {
-                let key_file = config.key_file.clone().ok_or(OpenError::NoKeyFile)?;
-                let name = postgres::name(url);
-                let refuse = |why| OpenError::Shared { name: name.clone(), why };
-                (postgres::open(url).await.map_err(refuse)?, name, key_file)
-            }
+        let key_file = match (&config.url, &config.key_file) {
+            (StoreUrl::Memory, _) => return Store::in_memory(Clock::system()).await,
+            (_, Some(key_file)) => key_file.clone(),
+            (StoreUrl::Sqlite(path), None) => path.with_extension("key"),
+            (StoreUrl::Postgres(_), None) => return Err(OpenError::NoKeyFile),
         };
+        let (database, name) = open_database(&config.url).await?;
         Store::keyed(Rows::new(database), &name, &key_file).await
     }
 
     /// A store that is gone with the process: for trials and tests.
     pub async fn in_memory(clock: Clock) -> Result<Store, OpenError> {
-        let database = sqlite::in_memory().await;
-        let database = database.map_err(|why| OpenError::Database { path: PathBuf::from("memory:"), why })?;
+        let (database, _) = open_database(&StoreUrl::Memory).await?;
         Store::with_rows(Rows::new(database), ServerKey::generate()?, clock)
     }
 
@@ -236,6 +228,27 @@ impl AuditPage {
     /// The newest lines.
     pub fn newest(limit: u32) -> AuditPage {
         AuditPage { search: None, before: None, limit }
+    }
+}
+
+/// Opens the place for rows that is named, its tables up to date; and what to call it before people.
+pub(super) async fn open_database(url: &StoreUrl) -> Result<(Database, String), OpenError> {
+    match url {
+        StoreUrl::Memory => {
+            let refuse = |why| OpenError::Database { path: PathBuf::from("memory:"), why };
+            Ok((sqlite::in_memory().await.map_err(refuse)?, "memory:".to_owned()))
+        }
+        StoreUrl::Sqlite(path) => {
+            let refuse = |why| OpenError::Database { path: path.clone(), why };
+            Ok((sqlite::open(path).await.map_err(refuse)?, path.display().to_string()))
+        }
+        StoreUrl::Postgres(url) => {
+            let name = postgres::name(url);
+            match postgres::open(url).await {
+                Ok(database) => Ok((database, name)),
+                Err(why) => Err(OpenError::Shared { name, why }),
+            }
+        }
     }
 }
 

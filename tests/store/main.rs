@@ -1,18 +1,44 @@
-//! The administrators' side of the store, told on SQLite and on PostgreSQL; and what only a shared store has.
+//! The store, told on SQLite and on PostgreSQL: whatever holds on one must hold on both.
+//!
+//! | file | its idea |
+//! | --- | --- |
+//! | `users` | users come and go; their PINs and conference IDs with them |
+//! | `counts` | what callers try, and how many wrong entries they get |
+//! | `administration` | numbers, planned meetings, mails, accounts, sign-ins, call records, alerts |
+//! | `upkeep` | checked, copied into another database; 50,000 users |
+//! | `files` | what only the embedded store has: files |
+//! | `shared` | what only a store has that machines share |
+//! | `servers` | real servers with callers on such a store |
+
+#[path = "../support/caller.rs"]
+mod caller;
+#[path = "../support/mod.rs"]
+mod support;
 
 mod administration;
-mod postgres;
+mod counts;
+mod files;
+mod servers;
+mod shared;
+mod upkeep;
+mod users;
 
+use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 use std::time::Duration;
 
 use anteroom::config::{StoreConfig, StoreUrl};
+use anteroom::credentials::database::{self, Database};
+use anteroom::credentials::rows::Rows;
 use anteroom::credentials::{
-    Actor, Clock, Enabled, Identity, MailWish, Store, StoreError, Timestamp, User, UserDetails,
+    Actor, Clock, Enabled, Identity, MailWish, Origin, Store, StoreError, Timestamp, User, UserDetails,
 };
+use anteroom::words::answer::{Conference, ConferenceAnswer, PinAnswer};
+use anteroom::words::ids::{ConferenceId, ConferenceKey};
 use anteroom::words::secret::Secret;
+use support::postgres;
 
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -54,7 +80,12 @@ impl Folder {
     }
 
     fn sqlite(&self) -> StoreConfig {
-        StoreConfig { url: StoreUrl::Sqlite(self.0.join("anteroom.db")), key_file: Some(self.0.join("server.key")) }
+        StoreConfig { key_file: Some(self.0.join("server.key")), ..self.embedded() }
+    }
+
+    /// As a first start has it: the key beside the store.
+    fn embedded(&self) -> StoreConfig {
+        StoreConfig { url: StoreUrl::Sqlite(self.0.join("anteroom.db")), key_file: None }
     }
 }
 
@@ -73,8 +104,9 @@ enum On {
 
 /// A place with a store in it, for as many servers as a story needs.
 struct Place {
+    on: On,
     /// Gone with the place.
-    _folder: Folder,
+    folder: Folder,
     config: StoreConfig,
     clock: TestClock,
 }
@@ -86,13 +118,50 @@ impl On {
             On::Sqlite => folder.sqlite(),
             On::Postgres => postgres::config(&folder.0),
         };
-        Place { _folder: folder, config, clock: TestClock::new() }
+        Place { on: self, folder, config, clock: TestClock::new() }
     }
 }
 
 impl Place {
     async fn store(&self) -> Store {
         Store::open(&self.config).await.unwrap().with_clock(self.clock.clock())
+    }
+
+    /// What lies below a store: for what no store does.
+    async fn database(&self) -> Database {
+        match &self.config.url {
+            StoreUrl::Sqlite(path) => database::sqlite::open(path).await.unwrap(),
+            StoreUrl::Postgres(url) => database::postgres::open(url).await.unwrap(),
+            StoreUrl::Memory => panic!("a story is told on a store that others can open too"),
+        }
+    }
+
+    /// For a server on this store.
+    fn settings(&self) -> [String; 2] {
+        let url = match &self.config.url {
+            StoreUrl::Sqlite(path) => format!("sqlite:{}", path.display()),
+            StoreUrl::Postgres(url) => url.expose().to_owned(),
+            StoreUrl::Memory => "memory:".to_owned(),
+        };
+        let key = self.config.key_file.as_ref().unwrap();
+        [format!("store.url={url}"), format!("store.key_file={}", key.display())]
+    }
+}
+
+/// The same story again in a store in memory, where the place is SQLite's.
+async fn on_each_store<F: Future<Output = ()>>(place: Place, story: impl Fn(Store, TestClock) -> F) {
+    story(place.store().await, place.clock.clone()).await;
+    if place.on == On::Sqlite {
+        let clock = TestClock::new();
+        story(Store::in_memory(clock.clock()).await.unwrap(), clock).await;
+    }
+}
+
+/// For what only the rows themselves can be asked.
+async fn on_all_rows<F: Future<Output = ()>>(place: Place, story: impl Fn(Rows) -> F) {
+    story(Rows::new(place.database().await)).await;
+    if place.on == On::Sqlite {
+        story(Rows::new(database::sqlite::in_memory().await.unwrap())).await;
     }
 }
 
@@ -146,4 +215,29 @@ fn refused<T: std::fmt::Debug>(answer: Result<T, StoreError>, says: &str) {
     assert!(!matches!(error, StoreError::Unavailable(_)), "{error}");
     let error = error.to_string();
     assert!(error.contains(says) && !error.contains('\n'), "{error}");
+}
+
+fn from(caller: &str) -> Origin {
+    Origin::new(caller, "carrier")
+}
+
+async fn find(store: &Store, id: ConferenceId) -> Option<Conference> {
+    match store.find_conference(&id, &from("+1")).await.unwrap() {
+        ConferenceAnswer::Found(conference) => Some(conference),
+        _ => None,
+    }
+}
+
+async fn key_of(store: &Store, user: &User) -> ConferenceKey {
+    find(store, user.conference_id.unwrap()).await.unwrap().key
+}
+
+/// A PIN of the same length that is not this one.
+fn not(pin: &Secret) -> Secret {
+    let changed = pin.expose().replace(|c| c != '9', "9");
+    Secret::new(if changed == pin.expose() { changed.replace('9', "8") } else { changed })
+}
+
+async fn try_pin(store: &Store, key: ConferenceKey, pin: &Secret, caller: &str) -> PinAnswer {
+    store.verify_pin(key, pin, &from(caller)).await.unwrap()
 }

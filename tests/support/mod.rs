@@ -2,6 +2,8 @@
 //! It is stopped and its folder removed when the test lets go of it.
 #![allow(dead_code, reason = "each test file uses its own part of it")]
 
+pub mod postgres;
+
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -14,6 +16,24 @@ use std::time::{Duration, Instant};
 
 /// How long a server may take to start on a busy machine.
 const START: Duration = Duration::from_secs(60);
+
+/// Where servers have their store: a file of their own, unless this variable says `postgresql`. Then it is a new database
+/// in a cluster of the tests' own.
+const STORE_VARIABLE: &str = "TESTS_ON";
+
+pub fn on_postgres() -> bool {
+    std::env::var(STORE_VARIABLE).is_ok_and(|place| place == "postgresql")
+}
+
+fn store_settings(folder: &Path) -> Vec<String> {
+    if on_postgres() {
+        let key = folder.join("anteroom.key");
+        let url = postgres::new_database();
+        vec![format!("store.url={}", url.expose()), format!("store.key_file={}", key.display())]
+    } else {
+        vec![format!("store.url=sqlite:{}", folder.join("anteroom.db").display())]
+    }
+}
 
 /// An organizer whom the store has enabled.
 #[derive(Clone)]
@@ -85,12 +105,14 @@ impl Server {
         let mut all = vec![
             "sip.listen=127.0.0.1:0".to_owned(),
             "http.listen=127.0.0.1:0".to_owned(),
-            format!("store.url=sqlite:{}", folder.path().join("anteroom.db").display()),
             format!("records.file={}", folder.path().join("calls.jsonl").display()),
             "log.format=json".to_owned(),
             "log.level=trace".to_owned(),
             format!("rtp.ports={}", rtp_ports()),
         ];
+        if !settings.iter().any(|setting| setting.starts_with("store.url=")) {
+            all.extend(store_settings(folder.path()));
+        }
         all.extend(settings.iter().map(|&setting| setting.to_owned()));
         let mut command = anteroom(folder.path(), &all);
         command.envs(environment.iter().copied());
@@ -134,6 +156,12 @@ impl Server {
 
     pub fn folder(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// Everything in its database as text, where that is PostgreSQL. (A file is in its folder.)
+    pub fn dump_of_database(&self) -> Option<String> {
+        let url = self.settings.iter().rev().find_map(|setting| setting.strip_prefix("store.url=postgres:"));
+        url.map(|url| postgres::dump(&format!("postgres:{url}")))
     }
 
     pub fn pid(&self) -> u32 {

@@ -3,7 +3,7 @@
 use crate::credentials::budget::KNOWN_CALLERS_MAX;
 use crate::credentials::contract::{AuditEntry, Identity, StoreError, Timestamp, User};
 use crate::credentials::database::query::read_columns;
-use crate::credentials::database::{Ask, Row, Transaction, damaged, sql};
+use crate::credentials::database::{Ask, Row, Transaction, sql};
 use crate::credentials::rows::Change;
 use crate::credentials::settings::lobby_policy_from;
 use crate::credentials::store::CONFERENCE_ID_RESTS;
@@ -54,12 +54,6 @@ pub(super) async fn enabled_user(
         Some(user) if !user.enabled => Err(Change::NotEnabled),
         Some(user) => Ok(user),
     })
-}
-
-/// The user as he is after a change, in the same transaction.
-pub(super) async fn changed(transaction: &mut Transaction, identity: &Identity) -> Result<Change, StoreError> {
-    let user = user_by_identity(transaction, identity).await?;
-    user.map(Change::Done).ok_or_else(|| damaged("a user that was just changed is not there"))
 }
 
 pub(in crate::credentials) async fn write_audit(

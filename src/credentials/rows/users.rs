@@ -1,12 +1,12 @@
 //! Enabling, disabling and changing users; and the lists of them.
 
 use super::common::{
-    changed, enabled_user, forget_callers_and_counts, is_taken, like_pattern, retire, search_text, user_by_identity,
-    user_from, user_lock, write_audit,
+    enabled_user, forget_callers_and_counts, is_taken, like_pattern, retire, search_text, user_by_identity, user_from,
+    user_lock, write_audit,
 };
 use super::{Change, Enabling, NewPin, NewUser, Rows};
 use crate::credentials::contract::{AuditEntry, Identity, Page, StoreError, User, UserChange};
-use crate::credentials::database::{Ask, damaged, sql};
+use crate::credentials::database::{Ask, Transaction, damaged, sql};
 use crate::credentials::outbox::{self, NewMail};
 use crate::credentials::settings::lobby_policy_name;
 use crate::words::ids::{ConferenceId, UserKey};
@@ -129,13 +129,7 @@ impl Rows {
         ] {
             transaction.execute(sql(text).bind(user.key)).await?;
         }
-        write_audit(&mut transaction, audit).await?;
-        if let Some(mail) = mail {
-            outbox::write(&mut transaction, mail, user.key, audit.at).await?;
-        }
-        let change = changed(&mut transaction, identity).await?;
-        transaction.commit().await?;
-        Ok(change)
+        finish(transaction, &user, audit, mail).await
     }
 
     pub async fn change_user(
@@ -167,10 +161,7 @@ impl Rows {
         .bind(change.email.as_ref().unwrap_or(&user.email).as_deref())
         .bind(change.number.unwrap_or(user.number));
         transaction.execute(update).await?;
-        write_audit(&mut transaction, audit).await?;
-        let change = changed(&mut transaction, identity).await?;
-        transaction.commit().await?;
-        Ok(change)
+        finish(transaction, &user, audit, None).await
     }
 
     /// Forgets his known callers and his counts too: what was guessed or given away is worth nothing any more.
@@ -197,13 +188,7 @@ impl Rows {
         forget_callers_and_counts(&mut transaction, user.key).await?;
         // A mail that still waits would bring a PIN that is wrong already.
         outbox::withdraw_pins(&mut transaction, user.key, audit.at).await?;
-        write_audit(&mut transaction, audit).await?;
-        if let Some(mail) = mail {
-            outbox::write(&mut transaction, mail, user.key, audit.at).await?;
-        }
-        let change = changed(&mut transaction, identity).await?;
-        transaction.commit().await?;
-        Ok(change)
+        finish(transaction, &user, audit, mail).await
     }
 
     /// Retires the old one. `audit` is told which that was.
@@ -228,13 +213,22 @@ impl Rows {
         transaction.execute(update).await?;
         let old = user.conference_id.map_or_else(|| "none".to_owned(), |id| id.to_string());
         let detail = format!("from {old} to {id} {}", audit.detail).trim_end().to_owned();
-        let audit = AuditEntry { detail, ..audit.clone() };
-        write_audit(&mut transaction, &audit).await?;
-        if let Some(mail) = mail {
-            outbox::write(&mut transaction, mail, user.key, audit.at).await?;
-        }
-        let change = changed(&mut transaction, identity).await?;
-        transaction.commit().await?;
-        Ok(change)
+        finish(transaction, &user, &AuditEntry { detail, ..audit.clone() }, mail).await
     }
+}
+
+/// What every change to a user ends with: its line in the audit and its mail are there with it, or nothing is.
+async fn finish(
+    mut transaction: Transaction,
+    user: &User,
+    audit: &AuditEntry,
+    mail: Option<&NewMail>,
+) -> Result<Change, StoreError> {
+    write_audit(&mut transaction, audit).await?;
+    if let Some(mail) = mail {
+        outbox::write(&mut transaction, mail, user.key, audit.at).await?;
+    }
+    let after = user_by_identity(&mut transaction, &user.identity).await?;
+    transaction.commit().await?;
+    after.map(Change::Done).ok_or_else(|| damaged("a user that was just changed is not there"))
 }

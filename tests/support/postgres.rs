@@ -1,4 +1,5 @@
 //! A PostgreSQL cluster of the tests' own: in a temporary folder, on a socket in it, gone with the process.
+#![allow(dead_code, reason = "each test file uses its own part of it")]
 
 use std::io::Write;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -77,8 +78,28 @@ impl Cluster {
         self.psql("SELECT 1").is_some()
     }
 
-    pub fn log(&self) -> String {
+    fn log(&self) -> String {
         std::fs::read_to_string(format!("{}.log", self.folder.display())).unwrap_or_default()
+    }
+
+    /// Stops it at once, as when its machine dies: no farewell to anybody.
+    pub fn kill(&mut self) {
+        let pid = std::fs::read_to_string(self.folder.join("postmaster.pid")).unwrap();
+        let pid = pid.lines().next().unwrap();
+        assert!(Command::new("kill").args(["-QUIT", pid]).status().unwrap().success());
+        let patience = Instant::now() + Duration::from_secs(30);
+        while self.psql_works() || self.folder.join("postmaster.pid").exists() {
+            assert!(Instant::now() < patience, "it does not stop");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Brings it back, with what it had.
+    pub fn revive(&mut self) {
+        self.shell.kill().unwrap();
+        self.shell.wait().unwrap();
+        self.shell = Cluster::run(&self.binaries, &self.folder);
+        self.wait_until_ready();
     }
 
     /// The answer of one statement. `None`: it failed.
@@ -116,6 +137,14 @@ pub fn shared() -> &'static Cluster {
 /// A new, empty database in the shared cluster.
 pub fn new_database() -> Secret {
     shared().new_database()
+}
+
+/// Everything in a database, as text: tables with their rows, bytes in hexadecimal.
+pub fn dump(url: &str) -> String {
+    let dump =
+        Command::new(binaries().join("pg_dump")).arg("--inserts").arg(format!("--dbname={url}")).output().unwrap();
+    assert!(dump.status.success(), "{}", String::from_utf8_lossy(&dump.stderr));
+    String::from_utf8(dump.stdout).unwrap()
 }
 
 /// A store in a new database, its key in this folder.
