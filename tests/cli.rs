@@ -1,10 +1,18 @@
 //! The administrator's command line, as he has it: the binary itself, in a folder of its own.
 
+#[path = "support/caller.rs"]
+mod caller;
+#[path = "support/mod.rs"]
+mod support;
+
 use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::Value;
+
+use caller::{Caller, SOON};
+use support::Server;
 
 /// A folder to work in, gone with the test.
 struct Desk(PathBuf);
@@ -348,6 +356,10 @@ fn people_and_programs_are_let_in_and_out() {
     assert_ne!(desk.json(&["account", "link", "anna"])["link"], added["link"]);
     assert!(desk.refused(1, &["account", "add", "bob", "--role", "user"]).contains("user"));
     assert!(desk.refused(1, &["account", "link", "nobody"]).contains("there is no account nobody"));
+    assert!(desk.refused(1, &["account", "set", "anna", "--role", "operator"]).contains("the last administrator"));
+    desk.json(&["account", "add", "bob", "--role", "administrator"]);
+    assert_eq!(desk.json(&["account", "set", "anna", "--role", "operator"])[0]["role"], "operator");
+    assert!(desk.refused(1, &["account", "disable", "bob"]).contains("the last administrator"));
 
     let made = desk.json(&["token", "create", "a program", "--role", "operator", "--expires", "2099-01-01T00:00Z"]);
     let secret = made["secret"].as_str().unwrap();
@@ -396,4 +408,102 @@ fn a_key_that_others_can_read_is_refused() {
     std::fs::set_permissions(desk.0.join("anteroom.key"), std::fs::Permissions::from_mode(0o644)).unwrap();
     let error = desk.refused(1, &["user", "reset-pin", "anna@example.com"]);
     assert!(error.contains("anteroom.key") && error.contains("chmod 600"), "{error}");
+}
+
+/// The JSON document of a command on a server's store that must work.
+fn json_of(server: &Server, arguments: &[&str]) -> Value {
+    let done = Done::from(server.command(&[arguments, &["--json"]].concat()));
+    assert_eq!(done.code, 0, "{arguments:?}: {}", done.stderr);
+    serde_json::from_str(&done.stdout).unwrap()
+}
+
+/// A caller who has dialled the conference ID.
+fn dialled(server: &Server, conference_id: &str) -> Caller {
+    let caller = Caller::call(server.sip, "127.0.0.1");
+    caller.wait_established();
+    caller.press(conference_id);
+    caller
+}
+
+#[test]
+fn a_shell_acts_on_the_meetings_of_a_running_server() {
+    let server = Server::start("shell-live", &["attendant.organizer_question_s=0.2"]);
+    let anna = server.enable("anna@example.com");
+    let id = anna.conference_id.as_str();
+    let act = |action: &str| json_of(&server, &["meeting", action, id])["done"].as_str().unwrap().to_owned();
+    let refused = |arguments: &[&str]| {
+        let done = Done::from(server.command(arguments));
+        assert_eq!((done.code, done.stdout.as_str()), (1, ""), "{arguments:?}: {}", done.stderr);
+        done.stderr
+    };
+    let waiting = |callers: f64| server.wait_for_metric("anteroom_callers_waiting", callers, SOON);
+    let within = |callers: f64| server.wait_for_metric("anteroom_callers_in_meetings", callers, SOON);
+
+    assert!(refused(&["meeting", "lock", id]).contains(&format!("no meeting of {id} goes on")));
+    let ben = dialled(&server, id);
+    waiting(1.0);
+    ben.wait_sound();
+    assert!(refused(&["meeting", "lock", id]).contains("has not started; start it first"));
+    let started = Done::from(server.command(&["meeting", "start", id]));
+    assert_eq!((started.code, started.stdout.as_str()), (0, format!("{id}: started; 1 call let in\n").as_str()));
+    within(1.0);
+    ben.wait_silence();
+    let cara = dialled(&server, id);
+    within(2.0);
+    ben.wait_silence();
+    cara.talk(true);
+    ben.wait_sound();
+
+    assert_eq!(act("mute"), "2 calls muted");
+    ben.wait_silence();
+    assert_eq!(act("unmute"), "2 calls unmuted");
+    ben.wait_sound();
+    assert_eq!(act("lock"), "locked");
+    assert_eq!(act("lock"), "it was locked already");
+    let dora = dialled(&server, id);
+    waiting(1.0);
+    assert_eq!(act("admit"), "1 call let in");
+    within(3.0);
+    assert_eq!(act("unlock"), "unlocked");
+    assert_eq!(act("start"), "it runs already");
+    assert_eq!(act("end"), "ended; 3 calls let go");
+    for caller in [&ben, &cara, &dora] {
+        caller.wait_ended(SOON);
+    }
+    assert!(refused(&["meeting", "end", "0000000"]).contains("there is no conference ID 0000000"));
+
+    // Who did it stands in the audit, and what became of the calls in their records.
+    let audit = json_of(&server, &["audit", "--search", "meeting.live"]);
+    let newest = &audit[0];
+    assert_eq!(newest["subject"], id);
+    assert_eq!(newest["detail"], format!("asked for: end {id}; organizer anna@example.com"));
+    assert!(newest["from"].as_str().unwrap().starts_with("command line on "), "{newest}");
+    server.wait_for_records(3, SOON);
+    let calls = || json_of(&server, &["calls", "--search", id]);
+    let deadline = std::time::Instant::now() + SOON;
+    while calls().as_array().unwrap().len() < 3 {
+        assert!(std::time::Instant::now() < deadline, "{}", calls());
+    }
+    let all = calls();
+    assert!(all[0]["key"].as_u64() > all[1]["key"].as_u64(), "the newest first: {all}");
+    assert_eq!((&all[0]["record"]["from"], &all[0]["record"]["ended"]), (&"caller".into(), &"meeting_ended".into()));
+    let below = json_of(&server, &["calls", "--before", &all[0]["key"].to_string(), "--limit", "1"]);
+    assert_eq!(below, Value::Array(vec![all[1].clone()]));
+    json_of(&server, &["settings", "set", "mask_callers", "true"]);
+    assert_eq!(calls()[0]["record"]["from"], "•••ler");
+    let text = Done::from(server.command(&["calls"])).stdout;
+    assert!(text.contains("•••ler") && text.contains("the meeting ended") && !text.contains("caller"), "{text}");
+}
+
+#[test]
+fn without_a_server_a_shell_is_told_so_and_nothing_happens_later() {
+    let desk = Desk::new();
+    let enabled = desk.json(&["user", "enable", "anna@example.com"]);
+    let id = enabled["conference_id"].as_str().unwrap();
+    let error = desk.refused(1, &["meeting", "start", id]);
+    assert!(error.contains("no server has taken it within 10 s") && error.contains("anteroom serve"), "{error}");
+    assert_eq!(desk.json(&["calls"]), Value::Array(vec![]));
+    assert!(desk.run(&["calls"]).stdout.contains("no calls have ended"));
+    assert!(desk.run(&["alert", "list"]).stdout.contains("nothing to look at"));
+    assert!(desk.refused(1, &["alert", "clear", "7"]).contains("there is no alert 7"));
 }

@@ -200,8 +200,12 @@ async fn a_meeting_that_is_open_before_anybody_calls_asks_nobody_for_a_pin() {
     let audit = world.store.audit(&AuditPage::newest(100)).await.unwrap();
     let live: Vec<&str> =
         audit.iter().filter(|line| line.action == "meeting.live").map(|line| line.detail.as_str()).collect();
-    let asked = format!("end {}", world.conference_id);
-    assert!(live.contains(&asked.as_str()) && live.iter().any(|is| is.starts_with("remove call-")), "{live:?}");
+    let asked = format!("asked for: end {}; organizer anna@example.com", world.conference_id);
+    assert!(live.contains(&asked.as_str()), "{live:?}");
+    let removed = live.iter().find(|is| is.starts_with("remove call-")).unwrap();
+    assert!(removed.ends_with("; caller caller; organizer anna@example.com"), "{removed}");
+    let subjects = audit.iter().filter(|line| line.action == "meeting.live").map(|line| line.subject.as_str());
+    assert!(subjects.into_iter().all(|subject| subject == world.conference_id.as_str()), "{audit:?}");
     let store = world.store.clone();
     world.server.stop().await;
     let calls = store.call_records(&CallRecordPage { search: None, before: None, limit: 10 }).await.unwrap();

@@ -1,5 +1,7 @@
 //! Who administers, and why something is refused.
 
+use std::time::Duration;
+
 use super::bulk::BulkError;
 use super::moment::NotAMoment;
 use crate::config::MailConfig;
@@ -22,8 +24,10 @@ pub enum AdminError {
     NoConference(ConferenceId),
     #[error("{0}")]
     Refused(String),
-    #[error("no running server has a meeting of {0}: is one running on this store, and did somebody call?")]
-    NoServer(ConferenceId),
+    #[error("no server has taken it within {} s, and none will: does one run on this store (anteroom serve)?", .0.as_secs())]
+    NoServer(Duration),
+    #[error("a server has taken it, and has not told what came of it within {} s: look whether it was done", .0.as_secs())]
+    NotTold(Duration),
     #[error(transparent)]
     Identity(#[from] NotAnIdentity),
     #[error(transparent)]

@@ -9,7 +9,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::administrator::{AdminError, Administrator};
-use crate::credentials::LiveRequestState;
+use crate::credentials::{LiveDeed, LiveRequestState};
 use crate::engine::{CallOverview, CallState, Engine, LiveCommand, LiveDone, MeetingOverview};
 use crate::server::live::Live;
 use crate::words::event::{CallFact, Event, MeetingFact};
@@ -137,6 +137,16 @@ impl LiveSnapshot {
 
     pub fn meeting(&self, key: MeetingKey) -> Option<&LiveMeeting> {
         self.meetings.iter().find(|of| of.key == key)
+    }
+
+    /// Where this call waits or is in.
+    fn meeting_of(&self, call: CallKey) -> Option<&LiveMeeting> {
+        self.meetings.iter().find(|of| of.calls.iter().any(|other| other.key == call))
+    }
+
+    fn call(&self, key: CallKey) -> Option<&LiveCall> {
+        let in_meetings = self.meetings.iter().flat_map(|of| &of.calls);
+        in_meetings.chain(&self.attendants).find(|call| call.key == key)
     }
 
     /// The same with the callers' numbers masked.
@@ -331,20 +341,15 @@ impl Administrator<'_> {
 
     /// Acts on what goes on.
     pub async fn act_live(&self, live: &Live, command: LiveCommand) -> Result<LiveDoneView, AdminError> {
-        let detail = command.to_string();
-        let subject = match &command {
-            LiveCommand::Start { conference_id, .. } => conference_id.to_string(),
-            LiveCommand::Mute { call, .. } | LiveCommand::Remove { call } => call.to_string(),
-            LiveCommand::Admit { meeting, .. }
-            | LiveCommand::MuteAll { meeting, .. }
-            | LiveCommand::Lock { meeting, .. }
-            | LiveCommand::End { meeting } => meeting.to_string(),
-            LiveCommand::DropWaiting { conference } => conference.to_string(),
+        let masked = self.store().settings().await.is_ok_and(|settings| settings.mask_callers);
+        let deed = match live.snapshot().await {
+            Ok(snapshot) => deed(&command, &snapshot, masked),
+            Err(error) => return Err(error.into()),
         };
         let done = live.command(&self.actor().who, command).await?;
         // It is done: a store that is away must not say otherwise, nor keep an operator from ending a meeting.
-        if let Err(error) = self.store().audit_live(self.actor(), &subject, &detail).await {
-            tracing::error!(%error, who = self.actor().who, "could not be written into the audit: {detail}");
+        if let Err(error) = self.store().audit_live(self.actor(), &deed).await {
+            tracing::error!(%error, who = self.actor().who, "could not be written into the audit: {}", deed.detail);
         }
         Ok(done.into())
     }
@@ -360,7 +365,11 @@ impl Administrator<'_> {
         let conference = self.store().conference(&conference_id).await?;
         let conference = conference.ok_or(AdminError::NoConference(conference_id))?;
         let order = LiveOrder { action, conference_id }.to_string();
-        let key = self.store().post_live_request(self.actor(), &order, conference.key).await?;
+        let deed = LiveDeed {
+            subject: conference_id.to_string(),
+            detail: format!("asked for: {order}; organizer {}", conference.organizer_identity),
+        };
+        let key = self.store().post_live_request(self.actor(), &order, conference.key, &deed).await?;
         let asked_at = Instant::now();
         loop {
             tokio::time::sleep(OUTCOME_EVERY).await;
@@ -369,17 +378,48 @@ impl Administrator<'_> {
                 LiveRequestState::Failed(why) => return Err(AdminError::Refused(why)),
                 LiveRequestState::Waits | LiveRequestState::Taken => {}
             }
-            if asked_at.elapsed() >= OUTCOME_WITHIN {
-                return Err(AdminError::NoServer(conference_id));
+            if asked_at.elapsed() >= TOLD_WITHIN {
+                return Err(AdminError::NotTold(TOLD_WITHIN));
+            }
+            // Who asked is told that nothing was done: so nothing may be done later.
+            if asked_at.elapsed() >= TAKEN_WITHIN && self.store().withdraw_live_request(key).await? {
+                return Err(AdminError::NoServer(TAKEN_WITHIN));
             }
         }
     }
 }
 
-/// How often the outcome of what a shell has asked for is looked for, and for how long. A server looks once a second, and
-/// leaves what is another's to that one for two.
+/// What is to be written of it into the audit: the keys of calls and meetings say nothing to who reads them later, so the
+/// conference ID, the organizer and the caller stand beside them.
+fn deed(command: &LiveCommand, now: &LiveSnapshot, masked: bool) -> LiveDeed {
+    let (meeting, call) = match command {
+        LiveCommand::Start { conference, conference_id, .. } => {
+            let detail = format!("{command}; organizer {}", conference.organizer_identity);
+            return LiveDeed { subject: conference_id.to_string(), detail };
+        }
+        LiveCommand::Mute { call, .. } | LiveCommand::Remove { call } => (now.meeting_of(*call), Some(*call)),
+        LiveCommand::Admit { meeting, call } => (now.meeting(*meeting), *call),
+        LiveCommand::MuteAll { meeting, .. } | LiveCommand::Lock { meeting, .. } | LiveCommand::End { meeting } => {
+            (now.meeting(*meeting), None)
+        }
+        LiveCommand::DropWaiting { conference } => (now.meetings.iter().find(|of| of.conference == *conference), None),
+    };
+    let mut detail = command.to_string();
+    if let Some(call) = call.and_then(|key| now.call(key)) {
+        let caller = if masked { masked_number(&call.caller) } else { call.caller.clone() };
+        detail.push_str(&format!("; caller {caller}"));
+    }
+    if let Some(meeting) = meeting {
+        detail.push_str(&format!("; organizer {}", meeting.organizer));
+    }
+    LiveDeed { subject: meeting.map(|of| of.conference_id.clone()).unwrap_or_default(), detail }
+}
+
+/// How often the outcome of what a shell has asked for is looked for; how long it waits for a server, and for the outcome.
+/// A server looks once a second, and leaves what is another's to that one for two.
 const OUTCOME_EVERY: Duration = Duration::from_millis(200);
-const OUTCOME_WITHIN: Duration = Duration::from_secs(10);
+const TAKEN_WITHIN: Duration = Duration::from_secs(10);
+const TOLD_WITHIN: Duration = Duration::from_secs(20);
 
 /// What a shell can want of the meeting of a conference ID.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

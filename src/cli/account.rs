@@ -29,6 +29,12 @@ pub enum AccountCommand {
     },
     /// Let somebody choose a new password; the link before does not hold any more
     Link { name: String },
+    /// Give somebody another role; whoever is signed in has it from the next page on
+    Set {
+        name: String,
+        #[arg(long)]
+        role: RoleArgument,
+    },
     /// Sign somebody out everywhere, and refuse the password from now on
     Disable { name: String },
     /// Let a disabled account sign in again
@@ -96,6 +102,9 @@ impl AccountCommand {
             AccountCommand::List { search, after, limit } => {
                 let page = AccountPage { search, after, limit };
                 output.show(&administrator.accounts(&page).await?, |accounts| accounts_text(accounts));
+            }
+            AccountCommand::Set { name, role } => {
+                output.show(&vec![administrator.change_role(&name, role.into()).await?], |shown| accounts_text(shown));
             }
             AccountCommand::Disable { name } => {
                 output.show(&vec![administrator.disable_account(&name, true).await?], |shown| accounts_text(shown));

@@ -1,9 +1,11 @@
-//! `anteroom meeting …`
+//! `anteroom meeting …`: planned ones, and those that go on now.
 
 use clap::{Args, Subcommand};
+use serde::Serialize;
 
 use super::Failure;
 use super::output::{Output, fields, note, table};
+use crate::admin::live::LiveAction;
 use crate::admin::{Administrator, MeetingView, moment};
 use crate::credentials::{Cursor, Identity, MeetingChange, MeetingPage, MeetingPlan, Timestamp};
 use crate::words::ids::ConferenceId;
@@ -57,6 +59,27 @@ pub enum Command {
         #[arg(long)]
         calendar: bool,
     },
+    /// Start a meeting without a PIN, on the server where its callers wait; also before anybody calls
+    Start { conference_id: ConferenceId },
+    /// Let in all who wait in the lobby of a meeting that runs
+    Admit { conference_id: ConferenceId },
+    /// New callers wait in the lobby from now on
+    Lock { conference_id: ConferenceId },
+    /// New callers are let in again
+    Unlock { conference_id: ConferenceId },
+    /// Mute all but the leaders
+    Mute { conference_id: ConferenceId },
+    /// Unmute all
+    Unmute { conference_id: ConferenceId },
+    /// End a meeting that runs for all, its lobby included
+    End { conference_id: ConferenceId },
+}
+
+/// What a server has done to a live meeting.
+#[derive(Serialize)]
+struct LiveOutcome {
+    conference_id: String,
+    done: String,
 }
 
 #[derive(Debug, Args)]
@@ -113,9 +136,31 @@ impl Command {
                 let cancelled = administrator.cancel_meeting(&conference_id).await?;
                 output.show(&cancelled, |shown| if calendar { shown.calendar.clone() } else { shown.text.clone() });
             }
+            Command::Start { conference_id } => ask(administrator, output, LiveAction::Start, conference_id).await?,
+            Command::Admit { conference_id } => ask(administrator, output, LiveAction::AdmitAll, conference_id).await?,
+            Command::Lock { conference_id } => ask(administrator, output, LiveAction::Lock, conference_id).await?,
+            Command::Unlock { conference_id } => ask(administrator, output, LiveAction::Unlock, conference_id).await?,
+            Command::Mute { conference_id } => ask(administrator, output, LiveAction::MuteAll, conference_id).await?,
+            Command::Unmute { conference_id } => {
+                ask(administrator, output, LiveAction::UnmuteAll, conference_id).await?;
+            }
+            Command::End { conference_id } => ask(administrator, output, LiveAction::End, conference_id).await?,
         }
         Ok(())
     }
+}
+
+/// Has a server do it, and prints what came of it.
+async fn ask(
+    administrator: &Administrator<'_>,
+    output: &Output,
+    action: LiveAction,
+    conference_id: ConferenceId,
+) -> Result<(), Failure> {
+    let done = administrator.ask_live(action, conference_id).await?;
+    let outcome = LiveOutcome { conference_id: conference_id.to_string(), done };
+    output.show(&outcome, |outcome| format!("{}: {}\n", outcome.conference_id, outcome.done));
+    Ok(())
 }
 
 fn meeting_text(meeting: &MeetingView) -> String {

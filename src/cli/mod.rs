@@ -76,7 +76,7 @@ enum Command {
     /// The numbers by which callers reach this organization
     #[command(subcommand)]
     Number(number::Command),
-    /// Planned meetings, each with a conference ID of its own, and their invitations
+    /// Planned meetings, each with a conference ID of its own; and those that go on now: start, lock, admit, end
     #[command(subcommand)]
     Meeting(meeting::Command),
     /// What the organization has decided
@@ -97,6 +97,11 @@ enum Command {
     /// Mails to users: what waits, what was sent, what was given up
     #[command(subcommand)]
     Outbox(outbox::Command),
+    /// What somebody should look at
+    #[command(subcommand)]
+    Alert(watch::AlertCommand),
+    /// Calls that have ended, the newest first
+    Calls(watch::CallsArguments),
     /// Who did what, and when
     Audit(watch::AuditArguments),
     /// Play callers from fixture files against a SIP server
@@ -190,6 +195,8 @@ fn carry_out(Arguments { common, command }: Arguments) -> Result<(), Failure> {
         Command::Budget(command) => {
             administer(&common, async |administrator| command.run(administrator, &output).await)
         }
+        Command::Alert(command) => administer(&common, async |administrator| command.run(administrator, &output).await),
+        Command::Calls(command) => administer(&common, async |administrator| command.run(administrator, &output).await),
         Command::Audit(command) => administer(&common, async |administrator| command.run(administrator, &output).await),
     }
 }

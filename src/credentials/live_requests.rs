@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::contract::{Actor, StoreError, Timestamp};
+use super::contract::{Actor, AuditEntry, StoreError, Timestamp};
 use super::database::{Ask, Row, damaged, sql};
 use super::keys::LiveRequestKey;
 use super::rows::audit_entry;
@@ -28,6 +28,20 @@ pub struct LiveRequest {
     pub posted_at: Timestamp,
 }
 
+/// What somebody does to a live meeting, as the audit tells it to who reads it when the meeting is long over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LiveDeed {
+    /// The meeting's conference ID, where it is known.
+    pub subject: String,
+    pub detail: String,
+}
+
+impl LiveDeed {
+    fn entry(&self, now: Timestamp, actor: &Actor) -> AuditEntry {
+        audit_entry(now, actor, "meeting.live", &self.subject, &self.detail)
+    }
+}
+
 /// How far a request has come.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LiveRequestState {
@@ -44,6 +58,7 @@ impl Store {
         actor: &Actor,
         action: &str,
         conference: ConferenceKey,
+        audited: &LiveDeed,
     ) -> Result<LiveRequestKey, StoreError> {
         let now = self.now();
         let mut transaction = self.database().change("live requests").await?;
@@ -57,9 +72,16 @@ impl Store {
         .bind(&actor.from)
         .bind(now);
         let key = transaction.one(insert).await?.get("request_key")?;
-        write_audit(&mut transaction, &audit_entry(now, actor, "meeting.live", conference, action)).await?;
+        write_audit(&mut transaction, &audited.entry(now, actor)).await?;
         transaction.commit().await?;
         Ok(key)
+    }
+
+    /// What was done to a live meeting, for the audit.
+    pub async fn audit_live(&self, actor: &Actor, deed: &LiveDeed) -> Result<(), StoreError> {
+        let mut transaction = self.database().change("audit").await?;
+        write_audit(&mut transaction, &deed.entry(self.now(), actor)).await?;
+        transaction.commit().await
     }
 
     /// Takes the requests that are for this server, which has these meetings. Each is taken by one server.
@@ -101,6 +123,12 @@ impl Store {
             .bind(outcome.is_err());
         self.database().execute(finish).await?;
         Ok(())
+    }
+
+    /// Who asked waits no longer: no server takes it any more. `false`: one has taken it already.
+    pub async fn withdraw_live_request(&self, key: LiveRequestKey) -> Result<bool, StoreError> {
+        let withdraw = sql("DELETE FROM live_requests WHERE request_key = $1 AND taken_by IS NULL").bind(key);
+        Ok(self.database().execute(withdraw).await? == 1)
     }
 
     pub async fn live_request(&self, key: LiveRequestKey) -> Result<LiveRequestState, StoreError> {

@@ -75,7 +75,7 @@ pub use gate::{Answer, Gate};
 pub use keys::{
     AccountKey, AlertKey, ApiTokenKey, AuditKey, CallRecordKey, Cursor, LiveRequestKey, MailKey, NumberKey,
 };
-pub use live_requests::{LiveRequest, LiveRequestState};
+pub use live_requests::{LiveDeed, LiveRequest, LiveRequestState};
 pub use numbers::{NewNumber, Number};
 pub use outbox::{ClaimedMail, Mail, MailFailure, MailKind, MailPage, MailState, MailWish};
 pub use records::{CallRecordPage, KeptCall, StoredCall};

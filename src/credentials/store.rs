@@ -171,13 +171,6 @@ impl Store {
         self.rows.clear_budgets(clear, &audit).await
     }
 
-    /// That something was done to what goes on, at the console or through the API: for the audit.
-    pub async fn audit_live(&self, actor: &Actor, subject: &str, detail: &str) -> Result<(), StoreError> {
-        let mut transaction = self.database().change("audit").await?;
-        write_audit(&mut transaction, &audit_entry(self.now(), actor, "meeting.live", subject, detail)).await?;
-        transaction.commit().await
-    }
-
     /// The audit, the newest lines first.
     pub async fn audit(&self, page: &AuditPage) -> Result<Vec<AuditLine>, StoreError> {
         let list = sql(r"SELECT * FROM audit

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use anteroom::credentials::{
-    AccountPage, AlertPage, AuditPage, CallRecordPage, LiveRequestState, MailFailure, MailKind, MailPage, MailState,
-    MeetingChange, MeetingPage, MeetingPlan, NewAccount, NewApiToken, NewNumber, Origin, Role, Store, StoredCall,
-    Timestamp, UserChange,
+    AccountPage, AlertPage, AuditPage, CallRecordPage, LiveDeed, LiveRequestState, MailFailure, MailKind, MailPage,
+    MailState, MeetingChange, MeetingPage, MeetingPlan, NewAccount, NewApiToken, NewNumber, Origin, Role, Store,
+    StoredCall, Timestamp, UserChange,
 };
 use anteroom::words::answer::{ConferenceAnswer, PinAnswer};
 use anteroom::words::ids::{ConferenceId, ConferenceKey};
@@ -470,9 +470,10 @@ async fn records_and_alerts(place: Place) {
 }
 
 async fn live_requests_reach_the_server_that_has_the_meeting(place: Place) {
+    let deed = |detail: &str| LiveDeed { subject: "1234567".to_owned(), detail: detail.to_owned() };
     let (store, other) = (place.store().await, place.store().await);
     let (here, nowhere) = (ConferenceKey(7), ConferenceKey(8));
-    let key = store.post_live_request(&admin(), "lock", here).await.unwrap();
+    let key = store.post_live_request(&admin(), "lock", here, &deed("lock")).await.unwrap();
     assert_eq!(store.live_request(key).await.unwrap(), LiveRequestState::Waits);
     assert!(other.take_live_requests("b", &[]).await.unwrap().is_empty(), "it has not this meeting");
     let (one, two) = (place.store().await, place.store().await);
@@ -486,15 +487,22 @@ async fn live_requests_reach_the_server_that_has_the_meeting(place: Place) {
     store.finish_live_request(key, Err("nobody is in it")).await.unwrap();
     assert_eq!(store.live_request(key).await.unwrap(), LiveRequestState::Failed("nobody is in it".to_owned()));
 
-    let key = store.post_live_request(&admin(), "start", nowhere).await.unwrap();
+    let key = store.post_live_request(&admin(), "start", nowhere, &deed("start")).await.unwrap();
     assert!(other.take_live_requests("b", &[here]).await.unwrap().is_empty());
     place.clock.advance(Duration::from_secs(2));
     assert_eq!(other.take_live_requests("b", &[here]).await.unwrap().len(), 1, "none has it: any may");
     store.finish_live_request(key, Ok("started")).await.unwrap();
     assert_eq!(store.live_request(key).await.unwrap(), LiveRequestState::Done("started".to_owned()));
-    store.post_live_request(&admin(), "start", nowhere).await.unwrap();
+    assert!(!store.withdraw_live_request(key).await.unwrap(), "it is taken");
+    store.post_live_request(&admin(), "start", nowhere, &deed("start")).await.unwrap();
     place.clock.advance(Duration::from_secs(31));
     assert!(other.take_live_requests("b", &[nowhere]).await.unwrap().is_empty(), "who asked has gone");
+
+    let key = store.post_live_request(&admin(), "lock", here, &deed("lock")).await.unwrap();
+    assert!(store.withdraw_live_request(key).await.unwrap());
+    assert!(other.take_live_requests("b", &hosted).await.unwrap().is_empty(), "who asked waits no longer");
+    let audit = store.audit(&AuditPage::newest(1)).await.unwrap();
+    assert_eq!((audit[0].action.as_str(), audit[0].detail.as_str()), ("meeting.live", "lock"), "it was asked for");
 }
 
 async fn settings_and_mail_texts(place: Place) {

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use anteroom::sip::{
     Command, EndReason, Endpoint, EndpointConfig, Flow, HangUpReason, LocalMedia, OutgoingInvite, SipEvent, TrunkTable,
 };
+use anteroom::wire::g711;
 use anteroom::wire::rtp::{HEADER_BYTES, RtpHeader, RtpPacket};
 use anteroom::wire::telephone_event::TelephoneEvent;
 use anteroom::words::ids::SessionKey;
@@ -33,6 +34,12 @@ const PAUSE_PACKETS: usize = 3;
 
 /// RFC 4733 section 2.5.1.4: the last packet of an event is sent three times.
 const END_PACKETS: usize = 3;
+
+/// More packets than a click or a pause between two words has.
+const SURE_PACKETS: u64 = 10;
+
+/// Of a sample: silence, encoded and mixed, stays far below; everything that is meant to be heard is far above.
+const LOUD: u16 = 1_000;
 
 /// Two INFOs of one caller are this far apart, as his fingers are.
 const INFO_EVERY: Duration = Duration::from_millis(120);
@@ -90,6 +97,9 @@ struct State {
     /// The last packet's SSRC, sequence number and timestamp.
     last_heard: Option<(u32, u16, u32)>,
     frames_missed: u64,
+    /// Packets with something to hear in them, and those without since the last one.
+    loud: u64,
+    quiet: u64,
     invites_sent: u32,
     orders_open: usize,
     stream: Stream,
@@ -106,6 +116,7 @@ enum Order {
     PressSoon(Vec<Digit>),
     Info(Vec<Digit>),
     Speak(bool),
+    Talk(bool),
     /// Another RTP socket; told to the server by re-INVITE or not at all.
     Move(UdpSocket, bool),
     /// re-INVITE without a change.
@@ -157,6 +168,7 @@ impl Caller {
             rtp,
             _rtcp,
             speaks: dial.speaks,
+            talks: false,
             keys: VecDeque::new(),
             infos: VecDeque::new(),
             info_at: Instant::now(),
@@ -236,6 +248,22 @@ impl Caller {
 
     pub fn speak(&self, speaks: bool) {
         self.carry_out(Order::Speak(speaks));
+    }
+
+    /// A tone that is no key instead of silence; or silence again.
+    pub fn talk(&self, talks: bool) {
+        self.carry_out(Order::Talk(talks));
+    }
+
+    /// Waits until he hears something: music, a prompt, or somebody.
+    pub fn wait_sound(&self) {
+        let before = self.lock().loud;
+        self.wait("something to hear", SOON, |state| (state.loud >= before + SURE_PACKETS).then_some(()));
+    }
+
+    /// Waits until he has heard nothing for a while: no music, no prompt, nobody.
+    pub fn wait_silence(&self) {
+        self.wait("silence", SOON, |state| (state.quiet >= 3 * SURE_PACKETS).then_some(()));
     }
 
     /// Sends something on the RTP way besides his voice, as soon as he comes to it.
@@ -323,6 +351,7 @@ struct Telephone {
     rtp: UdpSocket,
     _rtcp: UdpSocket,
     speaks: bool,
+    talks: bool,
     keys: VecDeque<KeyPacket>,
     infos: VecDeque<Digit>,
     info_at: Instant,
@@ -388,6 +417,7 @@ impl Telephone {
             }
             Order::Info(digits) => self.infos.extend(digits),
             Order::Speak(speaks) => self.speaks = speaks,
+            Order::Talk(talks) => self.talks = talks,
             Order::Move(rtp, tell) => {
                 self.rtp = rtp;
                 if tell {
@@ -444,7 +474,14 @@ impl Telephone {
             timestamp: self.stream.timestamp,
             ssrc: self.stream.ssrc,
         };
-        let silence = [if media.codec == Codec::Pcmu { 0xFF } else { 0xD5 }; FRAME_SAMPLES];
+        let first = self.stream.timestamp;
+        let voice: Vec<u8> = (0..step)
+            .map(|at| match self.talks {
+                true => (6_000.0 * (f64::from(first.wrapping_add(at) % 80_000) * 0.3).sin()) as i16,
+                false => 0,
+            })
+            .map(|sample| g711::encode(media.codec, sample))
+            .collect();
         let datagram = match key {
             Some(KeyPacket::Event { event, is_first, steps_back }) => {
                 header.payload_type = media.telephone_event.expect("no telephone-event was agreed on");
@@ -452,7 +489,7 @@ impl Telephone {
                 header.timestamp = header.timestamp.wrapping_sub(steps_back * step);
                 rtp_packet(header, &event.write())
             }
-            _ => rtp_packet(header, &silence),
+            _ => rtp_packet(header, &voice),
         };
         self.send_rtp(&datagram);
     }
@@ -478,12 +515,17 @@ impl Telephone {
         let mut heard = Vec::new();
         while let Ok((length, source)) = self.rtp.recv_from(&mut buffer) {
             let packet = RtpPacket::parse(&buffer[..length]).ok();
-            heard.push((source, packet.map(|packet| (packet.ssrc, packet.sequence, packet.timestamp))));
+            let codec = packet.as_ref().and_then(|packet| codec_of(packet.payload_type));
+            let codes = packet.as_ref().zip(codec).map_or(&[][..], |(packet, _)| packet.payload);
+            let loud =
+                codec.is_some_and(|codec| codes.iter().any(|&code| g711::decode(codec, code).unsigned_abs() > LOUD));
+            heard.push((source, packet.map(|packet| (packet.ssrc, packet.sequence, packet.timestamp)), loud));
         }
         if !heard.is_empty() {
             let mut state = self.shared.lock();
-            for (source, packet) in heard {
+            for (source, packet, loud) in heard {
                 *state.heard.entry(source).or_default() += 1;
+                (state.loud, state.quiet) = if loud { (state.loud + 1, 0) } else { (state.loud, state.quiet + 1) };
                 let last = std::mem::replace(&mut state.last_heard, packet);
                 if let (Some(last), Some(packet)) = (last, packet)
                     && last.0 == packet.0
@@ -529,6 +571,10 @@ impl Telephone {
             self.shared.changed.notify_all();
         }
     }
+}
+
+fn codec_of(payload_type: u8) -> Option<Codec> {
+    Codec::ALL.into_iter().find(|codec| codec.static_payload_type() == payload_type)
 }
 
 /// One RTP packet as bytes.

@@ -52,9 +52,7 @@ pub fn routes() -> OpenApiRouter<Site> {
 #[utoipa::path(get, path = "/live", tag = "live", operation_id = "live", responses(
     (status = 200, description = "At this moment", body = LiveSnapshot), Refusals))]
 async fn live(State(site): State<Site>, Operators(operator): Operators) -> Result<Json<Arc<LiveSnapshot>>, Problem> {
-    let snapshot = operator.administrator(&site).live(&site.live).await?;
-    let masks = site.store.settings().await?.mask_callers;
-    Ok(Json(if masks { Arc::new(snapshot.masked()) } else { snapshot }))
+    Ok(Json(operator.administrator(&site).live(&site.live).await?))
 }
 
 /// What happens live, as server-sent events: each has the kind as its name, and meeting and call as data. `missed` says that
