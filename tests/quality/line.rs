@@ -1,0 +1,149 @@
+//! Callers on a plane, and what the network does to their packets.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use anteroom::media::plane::Stream;
+use anteroom::media::{Background, Plane, PlaneCommand, PlaneSettings, Sounds};
+use anteroom::net::audio::{self, AudioSettings};
+use anteroom::wire::g711;
+use anteroom::wire::rtp::{HEADER_BYTES, RtpHeader, RtpPacket};
+use anteroom::words::ids::{CallKey, MeetingKey};
+use anteroom::words::media::{Codec, Direction, FRAME_SAMPLES, NegotiatedMedia};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+
+/// One tick, in microseconds.
+const TICK: i64 = 20_000;
+const MEETING: MeetingKey = MeetingKey(1);
+
+/// A bridge with callers. Time is in microseconds since its beginning; tick `n` is due at `(n + 1) · 20 ms`.
+pub struct Bridge {
+    plane: Plane,
+    start: Instant,
+    ticks: i64,
+    callers: Vec<Caller>,
+}
+
+struct Caller {
+    slot: usize,
+    codec: Codec,
+    address: SocketAddr,
+    /// What is on its way: arrival, and the datagram. Earliest last.
+    network: Vec<(i64, Vec<u8>)>,
+    heard: Vec<i16>,
+}
+
+pub fn sounds() -> Arc<Sounds> {
+    static SOUNDS: OnceLock<Arc<Sounds>> = OnceLock::new();
+    Arc::clone(SOUNDS.get_or_init(|| audio::load(&AudioSettings::default()).expect("the shipped sounds")))
+}
+
+impl Bridge {
+    pub fn new() -> Bridge {
+        let start = Instant::now();
+        let plane = Plane::new(start, sounds(), PlaneSettings::default(), StdRng::seed_from_u64(1));
+        Bridge { plane, start, ticks: 0, callers: Vec::new() }
+    }
+
+    pub fn command(&mut self, command: PlaneCommand) {
+        self.plane.handle_command(self.plane.next_tick_at(), command);
+    }
+
+    /// A caller who hears silence, and says nothing yet.
+    pub fn call(&mut self, codec: Codec) -> usize {
+        let number = self.callers.len();
+        let call = key(number);
+        let address = SocketAddr::from(([192, 0, 2, number as u8 + 1], 4_000));
+        self.command(PlaneCommand::Open { call });
+        let media = NegotiatedMedia {
+            remote_rtp: address,
+            remote_rtcp: SocketAddr::new(address.ip(), 4_001),
+            codec,
+            payload_type: codec.static_payload_type(),
+            telephone_event: Some(101),
+            direction: Direction::SendRecv,
+        };
+        self.command(PlaneCommand::Negotiate { call, media });
+        self.background(number, Background::Silence);
+        let slot = self.plane.slot_of(call).expect("the leg is open");
+        self.callers.push(Caller { slot, codec, address, network: Vec::new(), heard: Vec::new() });
+        number
+    }
+
+    pub fn background(&mut self, caller: usize, background: Background) {
+        self.command(PlaneCommand::Background { call: key(caller), background });
+    }
+
+    pub fn admit(&mut self, callers: &[usize]) {
+        self.command(PlaneCommand::Admit {
+            meeting: MEETING,
+            calls: callers.iter().map(|&number| key(number)).collect(),
+        });
+    }
+
+    /// Lets a caller say this, from the next tick on. `path`: when a packet arrives, in microseconds after the caller's
+    /// telephone has it whole; `None`: it is lost. His clock runs `fast_ppm` fast.
+    pub fn say(&mut self, caller: usize, voice: &[i16], fast_ppm: i64, mut path: impl FnMut(i64) -> Option<i64>) {
+        let from = self.ticks * TICK;
+        let Some(Caller { codec, network, .. }) = self.callers.get_mut(caller) else { panic!("no caller {caller}") };
+        for (number, samples) in (0i64..).zip(voice.chunks_exact(FRAME_SAMPLES)) {
+            let whole_at = (number + 1) * TICK;
+            let whole_at = from + whole_at - whole_at * fast_ppm / 1_000_000;
+            let Some(delay) = path(number) else { continue };
+            let mut datagram = vec![0; HEADER_BYTES + FRAME_SAMPLES];
+            let header = RtpHeader {
+                payload_type: codec.static_payload_type(),
+                marker: number == 0,
+                sequence: number as u16,
+                timestamp: number as u32 * FRAME_SAMPLES as u32,
+                ssrc: caller as u32 + 9,
+            };
+            header.write(datagram.first_chunk_mut().expect("room for a header"));
+            g711::encode_into(*codec, samples, &mut datagram[HEADER_BYTES..]);
+            network.push((whole_at + delay, datagram));
+        }
+        network.sort_by_key(|(arrives, _)| -arrives);
+    }
+
+    pub fn run(&mut self, ticks: i64) {
+        for _ in 0..ticks {
+            let due = (self.ticks + 1) * TICK;
+            for caller in &mut self.callers {
+                while let Some((at, datagram)) = caller.network.pop_if(|(at, _)| *at <= due) {
+                    let received_at = self.start + Duration::from_micros(at.max(0) as u64);
+                    self.plane.handle_rtp(caller.slot, caller.address, received_at, &datagram);
+                }
+            }
+            let callers = &mut self.callers;
+            self.plane.tick(&mut |slot, stream, _, datagram| {
+                let caller = callers.iter_mut().find(|caller| caller.slot == slot && stream == Stream::Rtp);
+                let (Some(caller), Ok(packet)) = (caller, RtpPacket::parse(datagram)) else { return };
+                caller.heard.extend(packet.payload.iter().map(|&code| g711::decode(caller.codec, code)));
+            });
+            while self.plane.poll_event().is_some() {}
+            self.ticks += 1;
+        }
+    }
+
+    /// Everything that the caller has heard since he called: 160 samples a tick.
+    pub fn heard(&self, caller: usize) -> &[i16] {
+        &self.callers[caller].heard
+    }
+}
+
+pub fn key(caller: usize) -> CallKey {
+    CallKey(caller as u64 + 1)
+}
+
+/// What one caller hears of what another says, in a meeting of the two; its first sample is that of the first tick after the
+/// speaker's telephone began to record.
+pub fn through_the_bridge(voice: &[i16], codecs: [Codec; 2], path: impl FnMut(i64) -> Option<i64>) -> Vec<i16> {
+    let mut bridge = Bridge::new();
+    let (speaker, listener) = (bridge.call(codecs[0]), bridge.call(codecs[1]));
+    bridge.admit(&[speaker, listener]);
+    bridge.say(speaker, voice, 0, path);
+    bridge.run((voice.len() / FRAME_SAMPLES) as i64 + 20);
+    bridge.heard(listener).to_vec()
+}

@@ -1,0 +1,21 @@
+//! How good it is to hear: speech from one caller to another through the real cores (plane and legs), under virtual time and
+//! without a socket, so that every run gives the same figures.
+//!
+//! | file | its idea |
+//! | --- | --- |
+//! | `line` | callers on a plane, and what the network does to their packets |
+//! | `speech` | what is said: the shipped prompts, and a synthesizer's voices beside them |
+//! | `loss` | PESQ with and without loss, beside the codec's ceiling and spandsp's concealment |
+//! | `delay` | what we add from mouth to ear, with and without jitter, and with clocks that drift |
+//! | `sounds` | loudness of what we play, and clicks where it begins, ends and repeats |
+//! | `score.py`, `plc.c` | PESQ (PyPI `pesq`), and spandsp's concealment, for `loss` |
+//!
+//! ```text
+//! cargo test --release --test quality -- --include-ignored --nocapture       prints the table of the README
+//! ```
+
+mod delay;
+mod line;
+mod loss;
+mod sounds;
+mod speech;
