@@ -6,7 +6,7 @@ use super::database::query::read_columns;
 use super::database::{Ask, Row, Transaction, sql};
 use super::keys::AccountKey;
 use super::rows::audit_entry;
-use super::rows::common::{like_pattern, user_by_identity, write_audit};
+use super::rows::common::{lowered, user_by_identity, write_audit};
 use super::store::Store;
 use crate::words::ids::UserKey;
 use crate::words::secret::Secret;
@@ -91,11 +91,11 @@ impl Store {
     }
 
     pub async fn accounts(&self, page: &AccountPage) -> Result<Vec<Account>, StoreError> {
-        let list = sql(r"SELECT a.*, u.identity FROM accounts a LEFT JOIN users u ON u.user_key = a.user_key
-              WHERE a.name > $1 AND ($2 IS NULL OR a.name LIKE $2 ESCAPE '\')
+        let list = sql("SELECT a.*, u.identity FROM accounts a LEFT JOIN users u ON u.user_key = a.user_key
+              WHERE a.name > $1 AND ($2 IS NULL OR instr(a.name, $2) > 0)
               ORDER BY a.name LIMIT $3")
         .bind(page.after.as_deref().unwrap_or_default())
-        .bind(page.search.as_deref().map(like_pattern))
+        .bind(page.search.as_deref().map(lowered))
         .bind(page.limit);
         self.database().all(list).await?.iter().map(account_from).collect()
     }

@@ -47,6 +47,11 @@ impl Store {
                      ORDER BY conference_id"),
             ),
             (
+                "users who are not found by their conference ID",
+                sql("SELECT identity AS shown FROM shown_users WHERE instr(search_text, conference_id) = 0
+                     ORDER BY identity"),
+            ),
+            (
                 "users whose PIN is no argon2id hash",
                 sql(
                     "SELECT identity AS shown FROM users WHERE enabled AND pin_hash NOT LIKE '$argon2id$%' ORDER BY identity",

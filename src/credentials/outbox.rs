@@ -22,7 +22,7 @@ use super::database::query::read_columns;
 use super::database::{Ask, Row, Transaction, sql};
 use super::keys::MailKey;
 use super::rows::audit_entry;
-use super::rows::common::{like_pattern, write_audit};
+use super::rows::common::{lowered, write_audit};
 use super::store::Store;
 use crate::words::ids::UserKey;
 use crate::words::secret::Secret;
@@ -172,13 +172,13 @@ pub enum MailFailure {
 
 impl Store {
     pub async fn outbox(&self, page: &MailPage) -> Result<Vec<Mail>, StoreError> {
-        let list = sql(r"SELECT * FROM shown_mails
+        let list = sql("SELECT * FROM shown_mails
               WHERE mail_key < $1 AND ($2 IS NULL OR state = $2)
-                AND ($3 IS NULL OR lower(recipient) LIKE $3 ESCAPE '\' OR identity LIKE $3 ESCAPE '\')
+                AND ($3 IS NULL OR instr(lower(recipient), $3) > 0 OR instr(identity, $3) > 0)
               ORDER BY mail_key DESC LIMIT $4")
         .bind(page.before.map_or(u64::MAX, |key| key.0))
         .bind(page.state.map(MailState::name))
-        .bind(page.search.as_deref().map(like_pattern))
+        .bind(page.search.as_deref().map(lowered))
         .bind(page.limit);
         self.database().all(list).await?.iter().map(mail_from).collect()
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::contract::{StoreError, Timestamp};
 use super::database::{Ask, Row, sql};
 use super::keys::CallRecordKey;
-use super::rows::common::{like_pattern, search_text};
+use super::rows::common::{lowered, search_text};
 use super::store::Store;
 
 /// How long call records are kept, and how many at most: some 200 MB.
@@ -61,11 +61,11 @@ impl Store {
     }
 
     pub async fn call_records(&self, page: &CallRecordPage) -> Result<Vec<KeptCall>, StoreError> {
-        let list = sql(r"SELECT record_key, ended_at, record FROM call_records
-              WHERE record_key < $1 AND ($2 IS NULL OR search_text LIKE $2 ESCAPE '\')
+        let list = sql("SELECT record_key, ended_at, record FROM call_records
+              WHERE record_key < $1 AND ($2 IS NULL OR instr(search_text, $2) > 0)
               ORDER BY record_key DESC LIMIT $3")
         .bind(page.before.map_or(u64::MAX, |key| key.0))
-        .bind(page.search.as_deref().map(like_pattern))
+        .bind(page.search.as_deref().map(lowered))
         .bind(page.limit);
         let call = |row: &Row| {
             Ok(KeptCall { key: row.get("record_key")?, ended_at: row.get("ended_at")?, record: row.get("record")? })

@@ -9,7 +9,7 @@ use super::contract::{Actor, Clock, Identity, OpenError, StoreError, Timestamp};
 use super::database::{Ask, Database, Row, postgres, sql, sqlite};
 use super::hashing::PinHasher;
 use super::keys::AuditKey;
-use super::rows::common::{like_pattern, write_audit};
+use super::rows::common::{lowered, write_audit};
 use super::rows::{Rows, audit_entry};
 use super::sealing::OutboxSeal;
 use super::server_key::ServerKey;
@@ -173,12 +173,12 @@ impl Store {
 
     /// The audit, the newest lines first.
     pub async fn audit(&self, page: &AuditPage) -> Result<Vec<AuditLine>, StoreError> {
-        let list = sql(r"SELECT * FROM audit
+        let list = sql("SELECT * FROM audit
               WHERE audit_key < $1
-                AND ($2 IS NULL OR lower(who || ' ' || action || ' ' || subject || ' ' || detail) LIKE $2 ESCAPE '\')
+                AND ($2 IS NULL OR instr(lower(who || ' ' || action || ' ' || subject || ' ' || detail), $2) > 0)
               ORDER BY audit_key DESC LIMIT $3")
         .bind(page.before.map_or(u64::MAX, |key| key.0))
-        .bind(page.search.as_deref().map(like_pattern))
+        .bind(page.search.as_deref().map(lowered))
         .bind(page.limit);
         let line = |row: &Row| {
             Ok(AuditLine {

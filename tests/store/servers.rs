@@ -221,6 +221,45 @@ fn on_postgres_wrong_entries_count_across_servers() {
     one.wait_for_line("entered the right PIN", SOON);
 }
 
+/// From the file of one machine to the database of several, by the shell: then the same caller has the same conference ID
+/// and PIN.
+#[test]
+#[ignore = "needs PostgreSQL (Debian: postgresql); tests/run installs and runs it"]
+fn on_postgres_a_server_goes_on_with_the_copy_of_a_file() {
+    let _turn = Turn::take();
+    let mut embedded = Server::start("embedded", &[]);
+    let anna = embedded.enable("anna@example.com");
+    embedded.terminate();
+    assert_eq!(embedded.wait(SOON), 0);
+    let from = format!("sqlite:{}", embedded.folder().join("anteroom.db").display());
+    let store = SharedStore::new(new_database());
+    std::fs::copy(embedded.folder().join("anteroom.key"), store.key.path().join("server.key")).unwrap();
+    let nowhere = embedded.command(&["store", "copy", &from.replace("anteroom.db", "nothing.db"), store.url.expose()]);
+    let errors = String::from_utf8(nowhere.stderr).unwrap();
+    assert_eq!((nowhere.status.code(), errors.lines().count()), (Some(1), 1), "{errors}");
+    assert!(errors.contains("nothing.db"), "{errors}");
+
+    let copied = embedded.command(&["store", "copy", &from, store.url.expose(), "--json"]);
+    let progress = String::from_utf8_lossy(&copied.stderr).into_owned();
+    assert!(progress.contains("users: 2 of 2 rows") && !progress.contains(PASSWORD), "{progress}");
+    let users = json(&copied).as_array().unwrap().iter().find(|copied| copied["table"] == "users").cloned();
+    assert_eq!(users.unwrap()["rows"], 2, "the example of a first start too");
+    let again = embedded.command(&["store", "copy", &from, store.url.expose()]);
+    let errors = String::from_utf8(again.stderr).unwrap();
+    assert_eq!((again.status.code(), errors.lines().count()), (Some(1), 1), "{errors}");
+    assert!(errors.contains("is in use") && !errors.contains(PASSWORD), "{errors}");
+
+    let server = store.server("copied");
+    assert_eq!(json(&server.command(&["store", "check", "--json"])), serde_json::json!([]));
+    assert_eq!(json(&server.command(&["store", "migrate", "--json"])), true);
+    let caller = caller_of(&server, "anna", &anna.conference_id);
+    server.wait_for_line("is asked whether this is the organizer", SOON);
+    caller.press(&format!("*{}#", anna.pin));
+    server.wait_for_line("is in the meeting", SOON);
+    let next = server.enable("ben@example.com");
+    assert_ne!(next.conference_id, anna.conference_id);
+}
+
 /// The database dies with its machine, and comes back. Nobody loses his call or place, nobody is let in unchecked, and
 /// nothing has to be started again.
 #[test]

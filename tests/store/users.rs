@@ -195,6 +195,21 @@ async fn lists_are_in_order_searched_and_paged(place: Place) {
         let anna = store.user(&identity("anna@example.com")).await.unwrap();
         assert_eq!(list(search(anna.conference_id.unwrap().as_str())).await, ["anna"]);
         assert!(!bxb.enabled);
+        let named = UserChange { name: Some("Anna".to_owned()), ..UserChange::default() };
+        store.change_user(&admin(), &anna.identity, &named).await.unwrap();
+        let old = anna.conference_id.unwrap();
+        assert_eq!(list(search(&old.as_str()[1..6])).await, ["anna"], "the middle of it too");
+        let new = store.reset_conference_id(&admin(), &anna.identity, None).await.unwrap().conference_id.unwrap();
+        assert_eq!(list(search(new.as_str())).await, ["anna"]);
+        assert_eq!(list(search(old.as_str())).await, Vec::<String>::new());
+        store.disable_user(&admin(), &anna.identity, None).await.unwrap();
+        assert_eq!(list(search(new.as_str())).await, Vec::<String>::new());
+        assert_eq!(list(search("anna@example.com anna")).await, ["anna"]);
+        enable(&store, "anna@example.com", None).await;
+        let again = store.user(&anna.identity).await.unwrap().conference_id.unwrap();
+        assert_eq!(list(search(again.as_str())).await, ["anna"]);
+        assert_eq!(store.count_users(Some("ANNA"), false).await.unwrap(), 1);
+        assert_eq!(store.check().await.unwrap(), []);
     })
     .await;
 }

@@ -18,6 +18,7 @@ use super::query::one_line;
 const SOURCES: &[(i64, &str, &str)] = &[
     (1, "credentials", include_str!("../../../migrations/0001_credentials.sql")),
     (2, "administration", include_str!("../../../migrations/0002_administration.sql")),
+    (3, "search", include_str!("../../../migrations/0003_search.sql")),
 ];
 
 /// Which database's words.

@@ -136,15 +136,7 @@ pub(in crate::credentials) fn search_text(parts: &[&str]) -> String {
     parts.join(" ").to_lowercase()
 }
 
-/// A pattern that finds the text anywhere; its own `%` and `_` mean themselves.
-pub(in crate::credentials) fn like_pattern(text: &str) -> String {
-    let mut pattern = String::from("%");
-    for c in text.to_lowercase().chars() {
-        if matches!(c, '%' | '_' | '\\') {
-            pattern.push('\\');
-        }
-        pattern.push(c);
-    }
-    pattern.push('%');
-    pattern
+/// What is searched for in such a text.
+pub(in crate::credentials) fn lowered(text: &str) -> String {
+    search_text(&[text])
 }

@@ -1,7 +1,7 @@
 //! Enabling, disabling and changing users; and the lists of them.
 
 use super::common::{
-    enabled_user, forget_callers_and_counts, is_taken, like_pattern, retire, search_text, user_by_identity, user_from,
+    enabled_user, forget_callers_and_counts, is_taken, lowered, retire, search_text, user_by_identity, user_from,
     user_lock, write_audit,
 };
 use super::{Change, Enabling, NewPin, NewUser, Rows};
@@ -17,25 +17,26 @@ impl Rows {
     }
 
     pub async fn users(&self, page: &Page) -> Result<Vec<User>, StoreError> {
-        let list = sql(r"SELECT * FROM shown_users
-              WHERE (enabled OR $1) AND identity > $2
-                AND ($3 IS NULL OR search_text LIKE $3 ESCAPE '\' OR conference_id LIKE $3 ESCAPE '\')
-              ORDER BY identity LIMIT $4")
+        // First whom it is about, by what is looked through alone; then these few with all they have.
+        let list = sql("SELECT * FROM shown_users WHERE user_key IN
+                (SELECT user_key FROM users
+                 WHERE (enabled OR $1) AND identity > $2 AND ($3 IS NULL OR instr(search_text, $3) > 0)
+                 ORDER BY identity LIMIT $4)
+              ORDER BY identity")
         .bind(page.disabled)
         // No identity is empty: all come after it.
         .bind(page.after.as_deref().unwrap_or(""))
-        .bind(page.search.as_deref().map(like_pattern))
+        .bind(page.search.as_deref().map(lowered))
         .bind(page.limit);
         (&self.database).all(list).await?.iter().map(user_from).collect()
     }
 
     /// How many users the list has in all, page or not.
     pub async fn count_users(&self, search: Option<&str>, disabled: bool) -> Result<u64, StoreError> {
-        let count = sql(r"SELECT count(*) AS users FROM shown_users
-              WHERE (enabled OR $1)
-                AND ($2 IS NULL OR search_text LIKE $2 ESCAPE '\' OR conference_id LIKE $2 ESCAPE '\')")
+        let count = sql("SELECT count(*) AS users FROM users
+              WHERE (enabled OR $1) AND ($2 IS NULL OR instr(search_text, $2) > 0)")
         .bind(disabled)
-        .bind(search.map(like_pattern));
+        .bind(search.map(lowered));
         (&self.database).one(count).await?.get("users")
     }
 
@@ -81,7 +82,7 @@ impl Rows {
              RETURNING user_key")
             .bind(&new.identity)
             .bind(name)
-            .bind(search_text(&[new.identity.as_str(), name]))
+            .bind(search_text(&[new.identity.as_str(), name, new.conference_id.as_str()]))
             .bind(new.allow_anonymous_start)
             .bind(lobby_policy_name(new.lobby_policy))
             .bind(audit.at)
@@ -129,6 +130,7 @@ impl Rows {
         ] {
             transaction.execute(sql(text).bind(user.key)).await?;
         }
+        put_search_text(&mut transaction, &user, None).await?;
         finish(transaction, &user, audit, mail).await
     }
 
@@ -150,12 +152,13 @@ impl Rows {
             }
         }
         let name = change.name.as_ref().unwrap_or(&user.name);
+        let conference_id = user.conference_id.as_ref().map_or("", ConferenceId::as_str);
         let update = sql("UPDATE users SET name = $2, search_text = $3, allow_anonymous_start = $4, lobby_policy = $5,
                                           email = $6, number = $7
              WHERE user_key = $1")
         .bind(user.key)
         .bind(name)
-        .bind(search_text(&[identity.as_str(), name]))
+        .bind(search_text(&[identity.as_str(), name, conference_id]))
         .bind(change.allow_anonymous_start.unwrap_or(user.allow_anonymous_start))
         .bind(lobby_policy_name(change.lobby_policy.unwrap_or(user.lobby_policy)))
         .bind(change.email.as_ref().unwrap_or(&user.email).as_deref())
@@ -211,10 +214,23 @@ impl Rows {
         let update =
             sql("UPDATE conferences SET conference_id = $2 WHERE organizer = $1 AND personal").bind(user.key).bind(&id);
         transaction.execute(update).await?;
+        put_search_text(&mut transaction, &user, Some(&id)).await?;
         let old = user.conference_id.map_or_else(|| "none".to_owned(), |id| id.to_string());
         let detail = format!("from {old} to {id} {}", audit.detail).trim_end().to_owned();
         finish(transaction, &user, &AuditEntry { detail, ..audit.clone() }, mail).await
     }
+}
+
+/// By what he is found from now on: identity, name and this conference ID.
+async fn put_search_text(
+    transaction: &mut Transaction,
+    user: &User,
+    conference_id: Option<&ConferenceId>,
+) -> Result<(), StoreError> {
+    let text = search_text(&[user.identity.as_str(), &user.name, conference_id.map_or("", ConferenceId::as_str)]);
+    let update = sql("UPDATE users SET search_text = $2 WHERE user_key = $1").bind(user.key).bind(text);
+    transaction.execute(update).await?;
+    Ok(())
 }
 
 /// What every change to a user ends with: its line in the audit and its mail are there with it, or nothing is.
