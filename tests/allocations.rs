@@ -99,7 +99,7 @@ fn ticks_and_packets_allocate_nothing() {
         let background =
             if number < CALLS / 2 { Background::Music } else { Background::Meeting(MeetingKey(number % 3)) };
         plane.handle_command(start, PlaneCommand::Open { call });
-        plane.handle_command(start, PlaneCommand::Negotiate { call, media });
+        plane.handle_command(start, PlaneCommand::Negotiate { call, signalled_from: media.remote_rtp.ip(), media });
         plane.handle_command(start, PlaneCommand::Background { call, background });
     }
     let (mut sent, mut digits, mut finished) = (0usize, 0usize, 0usize);

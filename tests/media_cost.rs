@@ -250,7 +250,7 @@ fn run_scenario(scenario: &Scenario, calls: usize, seconds: u64) -> (f64, Receiv
             telephone_event: Some(101),
             direction: Direction::SendRecv,
         };
-        media.command(PlaneCommand::Negotiate { call, media: negotiated });
+        media.command(PlaneCommand::Negotiate { call, signalled_from: negotiated.remote_rtp.ip(), media: negotiated });
         media.command(PlaneCommand::Background { call, background: (scenario.background)(number) });
     }
     let says = scenario.says;

@@ -31,7 +31,7 @@ use sim::story::{Story, quiet_plan};
 use sim::world::{Outcome, World};
 
 /// Seeds that failed once.
-const CORPUS: &[u64] = &[17, 7875, 14344];
+const CORPUS: &[u64] = &[17, 1746, 7875, 8901, 14344];
 
 const SEEDS: u64 = 300;
 

@@ -423,8 +423,9 @@ impl Engine {
         call.answered_at.get_or_insert(now);
         call.reach(Reached::Attendant);
         call.media = Some(media.clone());
+        let signalled_from = call.caller.source.ip();
         self.fact(key, fact);
-        self.media(PlaneCommand::Negotiate { call: key, media });
+        self.media(PlaneCommand::Negotiate { call: key, media, signalled_from });
     }
 
     fn established(&mut self, now: Instant, key: CallKey) {

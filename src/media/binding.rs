@@ -6,11 +6,18 @@
 //! ```text
 //!   negotiated                                       window ends
 //!      │ ─── from the SDP's address: bound ───────────┼──── bound, whenever it comes ────►
-//!      │ ─── from another: bound when a stream has ───┼──── refused
-//!      │     come, the first wins (the peer is behind │
+//!      │ ─── from another: bound when a stream has ───┼──── refused, unless it has the IP address that the
+//!      │     come, the first wins (the peer is behind │     call's SIP came from and nobody is bound yet
 //!      │     address translation; the SDP's address   │
 //!      │     may still take over)                     │
 //! ```
+//!
+//! The second row goes on after the window for one IP address, because a telephone behind address translation that sends
+//! nothing while its caller is silent may send its first packet whenever he speaks. Who may take a leg over by that?
+//! Somebody behind the same address translation as the caller, who may well have the caller's telephone in his hand. A
+//! stranger who forges that IP address can be heard if he finds the port, but hears nothing: our packets go to the address
+//! that he forged. And neither can do anything once the caller has been bound: then nobody else is, before the SDP names
+//! another address. A source that was learned so late can be replaced by the SDP's own as long as one learned early.
 //!
 //! A stream is some packets one behind the other, at the pace of voice: who sprays a packet or two at every port, in the
 //! hope that one of them waits for its caller, gets nothing.
@@ -18,7 +25,7 @@
 //! A re-INVITE that leaves the peer's address as it was (hold, session timer) settles nothing anew: a sprayer must not get
 //! a fresh chance every fifteen minutes.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 /// After a negotiation, how long a source that the SDP does not name may be learned. A peer that sends at all sends its
@@ -47,7 +54,11 @@ pub struct SourceBinding {
     agreed: Option<SocketAddr>,
     bound: Option<SocketAddr>,
     before: Option<SocketAddr>,
+    /// Where the call's SIP came from.
+    signalled_from: Option<IpAddr>,
     negotiated_at: Option<Instant>,
+    /// Until then the SDP's address takes over from one that was learned.
+    open_until: Option<Instant>,
     candidate: Option<Candidate>,
 }
 
@@ -76,13 +87,15 @@ pub enum Admission {
 }
 
 impl SourceBinding {
-    pub fn negotiate(&mut self, now: Instant, agreed: SocketAddr) {
+    pub fn negotiate(&mut self, now: Instant, agreed: SocketAddr, signalled_from: IpAddr) {
+        self.signalled_from = Some(signalled_from.to_canonical());
         if self.agreed == Some(agreed) {
             return;
         }
         self.agreed = Some(agreed);
         self.before = self.bound.take();
         self.negotiated_at = Some(now);
+        self.open_until = now.checked_add(LEARNING_WINDOW);
         self.candidate = None;
     }
 
@@ -94,11 +107,12 @@ impl SourceBinding {
         let Some(negotiated_at) = self.negotiated_at else { return Admission::Refused };
         let since = now.saturating_duration_since(negotiated_at);
         let in_window = since < LEARNING_WINDOW;
+        let as_signalled = self.signalled_from == Some(source.ip().to_canonical());
         let as_agreed = self.agreed == Some(source);
         let of_old = self.before == Some(source) && since < OLD_SOURCE_REFUSED;
         let may_be_learned = match self.bound {
-            None => as_agreed || (in_window && !of_old),
-            Some(_) => as_agreed && in_window,
+            None => as_agreed || ((in_window || as_signalled) && !of_old),
+            Some(_) => as_agreed && self.is_open(now),
         };
         if !may_be_learned {
             return Admission::Refused;
@@ -108,6 +122,9 @@ impl SourceBinding {
         }
         self.bound = Some(source);
         self.candidate = None;
+        if !as_agreed && !in_window {
+            self.open_until = now.checked_add(LEARNING_WINDOW);
+        }
         Admission::NewlyBound { as_agreed }
     }
 
@@ -148,8 +165,11 @@ impl SourceBinding {
 
     /// The bound source, once it can't change before the next negotiation.
     pub fn settled(&self, now: Instant) -> Option<SocketAddr> {
-        let window_over = self.negotiated_at.is_some_and(|at| now.saturating_duration_since(at) >= LEARNING_WINDOW);
-        self.bound.filter(|_| window_over || self.bound == self.agreed)
+        self.bound.filter(|_| !self.is_open(now) || self.bound == self.agreed)
+    }
+
+    fn is_open(&self, now: Instant) -> bool {
+        self.open_until.is_some_and(|until| now < until)
     }
 
     pub fn is_as_agreed(&self) -> bool {
@@ -159,12 +179,16 @@ impl SourceBinding {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use super::*;
 
     fn address(text: &str) -> SocketAddr {
         text.parse().unwrap()
     }
 
+    /// Where no packet of a test comes from.
+    const SIGNALLED_FROM: IpAddr = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 200));
     const SECOND: Duration = Duration::from_secs(1);
     const PACKET: Duration = Duration::from_millis(20);
 
@@ -188,7 +212,7 @@ mod tests {
         let agreed = address("192.0.2.1:4000");
         let mut binding = SourceBinding::default();
         assert_eq!(admit(&mut binding, start, agreed), Admission::Refused, "nothing is agreed yet");
-        binding.negotiate(start, agreed);
+        binding.negotiate(start, agreed, SIGNALLED_FROM);
         assert_eq!(binding.destination(), Some(agreed));
         let late = start + 60 * SECOND;
         assert_eq!(admit(&mut binding, late, address("198.51.100.9:9")), Admission::Refused);
@@ -202,13 +226,13 @@ mod tests {
         let (agreed, real, attacker) =
             (address("10.0.0.5:4000"), address("192.0.2.1:61000"), address("198.51.100.9:9"));
         let mut binding = SourceBinding::default();
-        binding.negotiate(start, agreed);
+        binding.negotiate(start, agreed, SIGNALLED_FROM);
         assert_eq!(stream(&mut binding, start + SECOND, real), Admission::NewlyBound { as_agreed: false });
         assert_eq!(binding.destination(), Some(real));
         assert_eq!(admit(&mut binding, start + SECOND, attacker), Admission::Refused);
         assert_eq!(admit(&mut binding, start + 2 * SECOND, real), Admission::Bound);
         // A session timer's re-INVITE opens nothing.
-        binding.negotiate(start + 900 * SECOND, agreed);
+        binding.negotiate(start + 900 * SECOND, agreed, SIGNALLED_FROM);
         assert_eq!(admit(&mut binding, start + 900 * SECOND, attacker), Admission::Refused);
         assert_eq!(admit(&mut binding, start + 900 * SECOND, real), Admission::Bound);
     }
@@ -218,7 +242,7 @@ mod tests {
         let start = Instant::now();
         let (agreed, attacker) = (address("192.0.2.1:4000"), address("198.51.100.9:9"));
         let mut binding = SourceBinding::default();
-        binding.negotiate(start, agreed);
+        binding.negotiate(start, agreed, SIGNALLED_FROM);
         assert_eq!(stream(&mut binding, start, attacker), Admission::NewlyBound { as_agreed: false });
         assert_eq!(admit(&mut binding, start + SECOND, agreed), Admission::NewlyBound { as_agreed: true });
         assert_eq!(admit(&mut binding, start + SECOND, attacker), Admission::Refused);
@@ -229,22 +253,23 @@ mod tests {
         let start = Instant::now();
         let (old, new, seen) = (address("192.0.2.1:4000"), address("10.0.0.9:5000"), address("203.0.113.4:7000"));
         let mut binding = SourceBinding::default();
-        binding.negotiate(start, old);
+        binding.negotiate(start, old, SIGNALLED_FROM);
         admit(&mut binding, start, old);
         let again = start + 10 * SECOND;
-        binding.negotiate(again, new);
+        binding.negotiate(again, new, SIGNALLED_FROM);
         assert_eq!(binding.destination(), Some(new));
         assert_eq!(admit(&mut binding, again + SECOND / 10, old), Admission::Refused);
         assert_eq!(stream(&mut binding, again + SECOND / 5, seen), Admission::NewlyBound { as_agreed: false });
         assert_eq!(admit(&mut binding, again + 3 * SECOND, old), Admission::Refused);
     }
+
     #[test]
     fn a_packet_or_two_learn_nothing() {
         let start = Instant::now();
         let (agreed, attacker, real) =
             (address("10.0.0.5:4000"), address("198.51.100.9:9"), address("192.0.2.1:61000"));
         let mut binding = SourceBinding::default();
-        binding.negotiate(start, agreed);
+        binding.negotiate(start, agreed, SIGNALLED_FROM);
         // All at once, each time another SSRC, always the same number, numbers at random.
         let burst = (0..20).map(|number| (start, 7, number));
         let changing = (0..20).map(|number| (start + PACKET * number, number, number as u16));
@@ -267,5 +292,43 @@ mod tests {
         assert_eq!(binding.admit(at + 4 * PACKET, real, 1, 3), Admission::OnTrial);
         assert_eq!(binding.admit(at + 5 * PACKET, real, 1, 5), Admission::NewlyBound { as_agreed: false });
         assert_eq!(binding.admit(at + 5 * PACKET, attacker, 7, 105), Admission::Refused);
+    }
+
+    #[test]
+    fn who_is_silent_at_first_is_learned_late_and_only_where_his_call_came_from() {
+        let start = Instant::now();
+        let (agreed, real, attacker) =
+            (address("10.0.0.5:4000"), address("192.0.2.1:61000"), address("198.51.100.9:9"));
+        let mut binding = SourceBinding::default();
+        // A socket for both families tells an IPv4 address like this.
+        binding.negotiate(start, agreed, "::ffff:192.0.2.1".parse().unwrap());
+        let late = start + 600 * SECOND;
+        for number in 0..20u16 {
+            let now = late - 10 * SECOND + PACKET * u32::from(number);
+            assert_eq!(binding.admit(now, attacker, 3, number), Admission::Refused);
+        }
+        assert_eq!(admit(&mut binding, late - SECOND, real), Admission::OnTrial, "one packet learns nothing");
+        assert_eq!(stream(&mut binding, late, real), Admission::NewlyBound { as_agreed: false });
+        assert_eq!(binding.destination(), Some(real));
+        assert_eq!(binding.settled(late + SECOND), None, "the SDP's address may take over");
+        // Somebody at the same address comes too late, and a session timer's re-INVITE changes nothing.
+        let neighbour = address("192.0.2.1:50000");
+        assert_eq!(admit(&mut binding, late + SECOND, neighbour), Admission::Refused);
+        binding.negotiate(late + 900 * SECOND, agreed, real.ip());
+        assert_eq!(admit(&mut binding, late + 900 * SECOND, neighbour), Admission::Refused);
+        assert_eq!(binding.settled(late + 6 * SECOND), Some(real));
+        assert_eq!(admit(&mut binding, late + 6 * SECOND, agreed), Admission::Refused);
+    }
+
+    #[test]
+    fn the_agreed_address_takes_over_from_a_neighbour_who_was_learned_late() {
+        let start = Instant::now();
+        let (agreed, neighbour) = (address("192.0.2.1:4000"), address("192.0.2.1:50000"));
+        let mut binding = SourceBinding::default();
+        binding.negotiate(start, agreed, agreed.ip());
+        let late = start + 60 * SECOND;
+        assert_eq!(stream(&mut binding, late, neighbour), Admission::NewlyBound { as_agreed: false });
+        assert_eq!(admit(&mut binding, late + 2 * SECOND, agreed), Admission::NewlyBound { as_agreed: true });
+        assert_eq!(admit(&mut binding, late + 2 * SECOND, neighbour), Admission::Refused);
     }
 }

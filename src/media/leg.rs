@@ -3,7 +3,7 @@
 //! What a leg plays is its *background* (silence, hold music, or its meeting) unless prompts are played in front of it.
 //! Wherever one follows the other in the middle of a sound, the two are faded into each other over one frame.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use rand::rngs::StdRng;
@@ -142,13 +142,13 @@ impl Leg {
         !self.playout.has_frame()
     }
 
-    pub fn negotiate(&mut self, now: Instant, media: NegotiatedMedia) {
+    pub fn negotiate(&mut self, now: Instant, media: NegotiatedMedia, signalled_from: IpAddr) {
         let codec_before = self.media.as_ref().map(|agreed| agreed.media.codec);
         if codec_before != Some(media.codec) {
             // What waits to be played is coded otherwise.
             self.playout.reset();
         }
-        self.binding.negotiate(now, media.remote_rtp);
+        self.binding.negotiate(now, media.remote_rtp, signalled_from);
         self.frames_without_packet = 0;
         self.media = Some(Agreed { thresholds: Thresholds::of(media.codec), media });
     }

@@ -50,7 +50,7 @@ pub mod sender;
 pub mod source;
 pub mod station;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use crate::words::ids::{CallKey, MeetingKey, PlaybackKey};
 use crate::words::media::{DigitMethod, LegStatistics, NegotiatedMedia};
@@ -68,7 +68,8 @@ pub enum PlaneCommand {
     /// A leg comes to be; it hears silence, and sends nothing until its media is negotiated.
     Open { call: CallKey },
     /// Offer and answer agreed, for the first time or anew (hold, changed address). The learning window opens again.
-    Negotiate { call: CallKey, media: NegotiatedMedia },
+    /// `signalled_from`: where the call's SIP comes from.
+    Negotiate { call: CallKey, media: NegotiatedMedia, signalled_from: IpAddr },
     /// What the call hears when nothing is played to it alone. [`Background::Meeting`] is [`PlaneCommand::Admit`] of one.
     Background { call: CallKey, background: Background },
     /// Plays prompts to this call alone, in front of its background, in place of what was being played. Ends with

@@ -133,7 +133,7 @@ impl Plane {
         let Some(slot) = self.slot_of(call) else { return };
         let Some(seat) = self.slots.get_mut(slot).and_then(Option::as_mut).filter(|seat| !seat.closing) else { return };
         match command {
-            PlaneCommand::Negotiate { media, .. } => seat.leg.negotiate(now, media),
+            PlaneCommand::Negotiate { media, signalled_from, .. } => seat.leg.negotiate(now, media, signalled_from),
             PlaneCommand::Play { playback, prompts, .. } => seat.leg.play(playback, prompts),
             PlaneCommand::StopPlayback { .. } => seat.leg.stop_playback(),
             PlaneCommand::Mute { muted, .. } => seat.leg.mute(muted),

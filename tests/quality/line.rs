@@ -65,7 +65,7 @@ impl Bridge {
             telephone_event: Some(101),
             direction: Direction::SendRecv,
         };
-        self.command(PlaneCommand::Negotiate { call, media });
+        self.command(PlaneCommand::Negotiate { call, signalled_from: media.remote_rtp.ip(), media });
         self.background(number, Background::Silence);
         let slot = self.plane.slot_of(call).expect("the leg is open");
         self.callers.push(Caller { slot, codec, address, network: Vec::new(), heard: Vec::new() });

@@ -23,6 +23,8 @@ struct CallKeys {
     /// Holds, changed addresses: keys may be lost. Octets from nowhere: they may be pressed, too.
     disturbed: bool,
     spoiled: bool,
+    /// The first packets of a key may be what his address is learned from; then they are lost.
+    learned_by_keys: bool,
     received: String,
     closed_at: u64,
     pressed: Vec<Pressed>,
@@ -35,12 +37,13 @@ pub struct KeyBook {
 }
 
 impl KeyBook {
-    pub fn begins(&mut self, call_id: &str, keys: Keys, weather: Weather) {
+    pub fn begins(&mut self, call_id: &str, keys: Keys, weather: Weather, learned_by_keys: bool) {
         let call = CallKeys {
             keys,
             weather,
             disturbed: false,
             spoiled: false,
+            learned_by_keys,
             received: String::new(),
             closed_at: u64::MAX,
             pressed: Vec::new(),
@@ -120,7 +123,13 @@ impl KeyBook {
             return mismatch();
         }
         let has_void = of.pressed.iter().any(|pressed| pressed.void);
-        if of.disturbed || has_void || lossy {
+        // An event of 60 ms is five packets: the fifth tells the key, if none of them is lost. A tone is not heard twice.
+        let is_short = match of.keys {
+            Keys::Events | Keys::EventsAndTones => loss_percent > 0.0 || jitter_ms > 0,
+            Keys::InBand => true,
+            Keys::Info => false,
+        };
+        if of.disturbed || has_void || lossy || (of.learned_by_keys && is_short) {
             return None;
         }
         let must = of.pressed.iter().filter(|pressed| pressed.at.saturating_add(TAIL_US) < of.closed_at).count();

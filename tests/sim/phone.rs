@@ -154,8 +154,8 @@ impl Phone {
         if self.plan.a_law { Codec::Pcma } else { Codec::Pcmu }
     }
 
-    /// A source that the SDP does not name is learned by a stream within 5 s of the answer, and he sends none.
-    pub fn is_hard_to_learn(&self) -> bool {
+    /// A source that the SDP does not name is learned with the fifth packet of a stream, and his begins with a key.
+    pub fn is_learned_by_keys(&self) -> bool {
         self.rtp != self.described && self.plan.suppresses_silence
     }
 

@@ -444,16 +444,15 @@ impl World {
         }
         self.keys.ends(&self.phones[phone].call_id, &self.phones[phone].pressed);
         self.connections += 1;
-        self.spoiled[phone] = self.phones[phone].is_hard_to_learn();
+        self.spoiled[phone] = false;
         self.phones[phone].connection = self.connections;
         let asserted = self.plan.phones[phone].asserted.map(|conference| self.store.organizer(conference));
         self.phones[phone].dial(self.now, asserted.as_deref());
         let Phone { call_id, plan, .. } = &self.phones[phone];
         // His answer to our offer is in the ACK: as long as that is missing there is no media.
         let weather = self.voice_up[phone].weather;
-        let late_answer =
-            self.phones[phone].is_hard_to_learn() || !plan.offers && (plan.no_ack || weather.loss_percent > 0.0);
-        self.keys.begins(call_id, plan.keys, weather);
+        let late_answer = !plan.offers && (plan.no_ack || weather.loss_percent > 0.0);
+        self.keys.begins(call_id, plan.keys, weather, self.phones[phone].is_learned_by_keys());
         if late_answer {
             self.keys.disturbed(call_id, false);
         }

@@ -134,7 +134,7 @@ impl World {
         let caller = Caller::new(number, hz, slot);
         self.callers.push(caller);
         let media = self.media(number, Direction::SendRecv);
-        self.command(PlaneCommand::Negotiate { call, media });
+        self.command(PlaneCommand::Negotiate { call, signalled_from: media.remote_rtp.ip(), media });
         number
     }
 
@@ -349,12 +349,12 @@ fn who_is_muted_or_has_us_on_hold_is_not_heard() {
     // The peer sends only: music of his telephone system.
     let sent = world.callers[talker].packets.len();
     let media = world.media(talker, Direction::RecvOnly);
-    world.command(PlaneCommand::Negotiate { call: world.key(talker), media });
+    world.command(PlaneCommand::Negotiate { call: world.key(talker), signalled_from: media.remote_rtp.ip(), media });
     world.ticks(20);
     assert!(world.callers[listener].hears_nothing(18));
     assert_eq!(world.callers[talker].packets.len(), sent, "and nothing is sent to him");
     let media = world.media(talker, Direction::SendRecv);
-    world.command(PlaneCommand::Negotiate { call: world.key(talker), media });
+    world.command(PlaneCommand::Negotiate { call: world.key(talker), signalled_from: media.remote_rtp.ip(), media });
     world.ticks(20);
     assert!(world.callers[listener].hears(1_000.0, 18));
     let [before, after] = world.callers[talker].packets[sent - 1..=sent] else { panic!() };
@@ -399,7 +399,7 @@ fn a_caller_behind_address_translation_is_learned() {
     let mut media = world.media(caller, Direction::SendRecv);
     media.remote_rtp = SocketAddr::from(([10, 0, 0, 5], 4_000));
     media.remote_rtcp = SocketAddr::from(([10, 0, 0, 5], 4_001));
-    world.command(PlaneCommand::Negotiate { call: world.key(caller), media });
+    world.command(PlaneCommand::Negotiate { call: world.key(caller), signalled_from: media.remote_rtp.ip(), media });
     world.admit(&[caller, listener]);
     world.ticks(600);
     let (call, source) = (world.key(caller), world.callers[caller].address);
@@ -446,7 +446,11 @@ fn tones_in_the_voice_are_digits_and_are_heard_by_nobody() {
         let mut world = World::new();
         let (caller, listener) = (world.call(None), world.call(None));
         let media = NegotiatedMedia { telephone_event, ..world.media(caller, Direction::SendRecv) };
-        world.command(PlaneCommand::Negotiate { call: world.key(caller), media });
+        world.command(PlaneCommand::Negotiate {
+            call: world.key(caller),
+            signalled_from: media.remote_rtp.ip(),
+            media,
+        });
         world.admit(&[caller, listener]);
         world.ticks(10);
         // The tone of a 4, from the middle of one frame to the middle of another.
@@ -602,7 +606,7 @@ fn a_silent_line_is_told_once_per_silence() {
     }
     // On hold nothing is expected.
     let media = world.media(0, Direction::Inactive);
-    world.command(PlaneCommand::Negotiate { call: world.key(0), media });
+    world.command(PlaneCommand::Negotiate { call: world.key(0), signalled_from: media.remote_rtp.ip(), media });
     for _ in 0..4_000 {
         world.quiet_tick();
     }
@@ -618,7 +622,10 @@ fn every_caller_gets_one_packet_each_tick_whatever_happens_to_others() {
         let call = CallKey(1_000 + random.random_range(0..20));
         let command = match random.random_range(0..9) {
             0 => PlaneCommand::Open { call },
-            1 => PlaneCommand::Negotiate { call, media: world.media(steady, Direction::SendRecv) },
+            1 => {
+                let media = world.media(steady, Direction::SendRecv);
+                PlaneCommand::Negotiate { call, signalled_from: media.remote_rtp.ip(), media }
+            }
             2 => PlaneCommand::Background { call, background: Background::Music },
             3 => PlaneCommand::Admit { meeting: MeetingKey(random.random_range(0..3)), calls: [call].into() },
             4 => PlaneCommand::Play { call, playback: PlaybackKey(tick), prompts: [Prompt::Goodbye].into() },

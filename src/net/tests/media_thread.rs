@@ -58,7 +58,11 @@ impl Peer {
             telephone_event: Some(101),
             direction: Direction::SendRecv,
         };
-        media.command(PlaneCommand::Negotiate { call: self.call, media: agreed });
+        media.command(PlaneCommand::Negotiate {
+            call: self.call,
+            signalled_from: agreed.remote_rtp.ip(),
+            media: agreed,
+        });
     }
 
     fn exchange(&mut self) {

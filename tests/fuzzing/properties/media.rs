@@ -174,6 +174,7 @@ fn negotiated(call: CallKey, choice: u8) -> PlaneCommand {
     let remote = address(call);
     PlaneCommand::Negotiate {
         call,
+        signalled_from: remote.ip(),
         media: NegotiatedMedia {
             remote_rtp: remote,
             remote_rtcp: SocketAddr::new(remote.ip(), remote.port() + 1),
