@@ -171,7 +171,9 @@ fn what_is_refused_says_why_in_one_line() {
     ] {
         assert_eq!(desk.refused(1, arguments), "anteroom: there is no user nobody@example.com\n");
     }
-    assert!(desk.refused(1, &["settings", "set", "pin_length", "13"]).contains("from 4 to 12"));
+    for length in ["3", "13", "five", ""] {
+        assert!(desk.refused(1, &["settings", "set", "pin_length", length]).contains("from 4 to 12"), "{length}");
+    }
     assert!(desk.refused(1, &["settings", "set", "pin_lenght", "6"]).contains("pin_length"));
     assert!(desk.refused(1, &["user", "list", "--set", "store.url=memory:"]).contains("memory"));
 }

@@ -402,7 +402,9 @@ fn deed(command: &LiveCommand, now: &LiveSnapshot, masked: bool) -> LiveDeed {
         LiveCommand::MuteAll { meeting, .. } | LiveCommand::Lock { meeting, .. } | LiveCommand::End { meeting } => {
             (now.meeting(*meeting), None)
         }
-        LiveCommand::DropWaiting { conference } => (now.meetings.iter().find(|of| of.conference == *conference), None),
+        LiveCommand::DropWaiting { conference } | LiveCommand::Renumber { conference, .. } => {
+            (now.meetings.iter().find(|of| of.conference == *conference), None)
+        }
     };
     let mut detail = command.to_string();
     if let Some(call) = call.and_then(|key| now.call(key)) {

@@ -1,12 +1,32 @@
 //! What callers ask: where a conference ID leads, and whether a PIN starts the meeting.
 
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
+
 use super::budget::{self, Budget, Charge, PinTry, Verdict};
 use super::contract::{Origin, StoreError};
+use super::database::{Ask, sql};
 use super::rows::RightPin;
 use super::store::Store;
 use crate::words::answer::{Conference, ConferenceAnswer, PinAnswer};
 use crate::words::ids::{ConferenceId, ConferenceKey};
 use crate::words::secret::Secret;
+
+/// Conferences that are asked for in one statement.
+const CONFERENCES_AT_ONCE: usize = 100;
+
+static CONFERENCE_IDS: LazyLock<SqlStr> = LazyLock::new(|| {
+    let places: Vec<String> = (0..CONFERENCES_AT_ONCE).map(|place| format!("${}", place + 2)).collect();
+    // Nothing in the text comes from outside.
+    AssertSqlSafe(format!(
+        "SELECT c.conference_key, c.conference_id FROM conferences c JOIN users u ON u.user_key = c.organizer
+         WHERE u.enabled AND (c.expires_at IS NULL OR c.expires_at > $1) AND c.conference_key IN ({})",
+        places.join(", ")
+    ))
+    .into_sql_str()
+});
 
 impl Store {
     /// What does this conference ID lead to? A wrong one is counted; a right one is found whatever the counts are, and
@@ -32,6 +52,26 @@ impl Store {
         let settings = self.settings().await?;
         let found = self.rows().find_conference(*id, self.now()).await?;
         Ok(found.map(|conference| Conference { announcements: settings.announcements, ..conference }))
+    }
+
+    /// By which conference IDs these conferences are reached now. One that is not in the answer is gone for good: its
+    /// organizer was disabled, or it was cancelled or has expired.
+    pub async fn conference_ids(
+        &self,
+        conferences: &[ConferenceKey],
+    ) -> Result<BTreeMap<ConferenceKey, ConferenceId>, StoreError> {
+        let mut found = BTreeMap::new();
+        for some in conferences.chunks(CONFERENCES_AT_ONCE) {
+            let mut find = sql(CONFERENCE_IDS.clone()).bind(self.now());
+            // The same text each time, so that it is prepared once: what is left of the places gets no conference's key.
+            for place in 0..CONFERENCES_AT_ONCE {
+                find = find.bind(some.get(place).copied().unwrap_or(ConferenceKey(0)));
+            }
+            for row in self.database().all(find).await? {
+                found.insert(row.get("conference_key")?, row.get("conference_id")?);
+            }
+        }
+        Ok(found)
     }
 
     /// Does this PIN start this meeting?

@@ -51,6 +51,11 @@ pub enum LiveCommand {
     DropWaiting {
         conference: ConferenceKey,
     },
+    /// It is reached by another conference ID now. Who waits or is in stays.
+    Renumber {
+        conference: ConferenceKey,
+        conference_id: ConferenceId,
+    },
 }
 
 /// For the operator's log.
@@ -69,6 +74,7 @@ impl fmt::Display for LiveCommand {
             LiveCommand::Lock { meeting, locked: false } => write!(f, "unlock {meeting}"),
             LiveCommand::End { meeting } => write!(f, "end {meeting}"),
             LiveCommand::DropWaiting { conference } => write!(f, "let go who waits for {conference}"),
+            LiveCommand::Renumber { conference, conference_id } => write!(f, "{conference} is {conference_id} now"),
         }
     }
 }
@@ -174,6 +180,7 @@ impl Engine {
             LiveCommand::Lock { meeting, locked } => self.lock(now, meeting, locked),
             LiveCommand::End { meeting } => self.end(now, meeting),
             LiveCommand::DropWaiting { conference } => Ok(self.drop_waiting(now, conference)),
+            LiveCommand::Renumber { conference, conference_id } => Ok(self.renumber(conference, conference_id)),
         };
         self.settle(now);
         done
@@ -345,10 +352,17 @@ impl Engine {
         let waiting = waiting.unwrap_or_default();
         for &call in &waiting {
             if let Some(of) = self.calls.get_mut(&call) {
-                of.meeting_end = Some(MeetingEnd::Ended);
+                of.meeting_end = Some(MeetingEnd::Withdrawn);
             }
             self.let_go(now, call, attendant::Input::MeetingEnded);
         }
         LiveDone { meeting, calls: waiting.len(), already: waiting.is_empty() }
+    }
+
+    fn renumber(&mut self, conference: ConferenceKey, id: ConferenceId) -> LiveDone {
+        let meeting = self.meeting_of.get(&conference).copied();
+        let running = meeting.and_then(|key| self.meetings.get_mut(&key));
+        let already = running.is_none_or(|of| std::mem::replace(&mut of.conference_id, id) == id);
+        LiveDone { meeting, calls: 0, already }
     }
 }

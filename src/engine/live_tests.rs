@@ -126,7 +126,7 @@ fn whoever_waits_for_a_meeting_that_nobody_will_start_is_let_go() {
     let conference = ConferenceKey(1);
     assert_eq!(live(&mut world, LiveCommand::DropWaiting { conference }).unwrap().calls, 1);
     world.seconds(10);
-    assert_eq!(world.records[0].end, EndCause::MeetingEnded(MeetingEnd::Ended));
+    assert_eq!(world.records[0].end, EndCause::MeetingEnded(MeetingEnd::Withdrawn));
     assert!(live(&mut world, LiveCommand::DropWaiting { conference }).unwrap().already);
     // Who is in goes on.
     let call = waiting(&mut world);
@@ -134,6 +134,20 @@ fn whoever_waits_for_a_meeting_that_nobody_will_start_is_let_go() {
     live(&mut world, order).unwrap();
     assert!(live(&mut world, LiveCommand::DropWaiting { conference }).unwrap().already);
     assert!(world.is_in_meeting(call));
+}
+
+#[test]
+fn a_meeting_with_another_conference_id_goes_on_under_it() {
+    let mut world = World::new(|_| {});
+    waiting(&mut world);
+    let conference_id = "7654321".parse().unwrap();
+    let renumber = LiveCommand::Renumber { conference: ConferenceKey(1), conference_id };
+    assert!(!live(&mut world, renumber.clone()).unwrap().already);
+    assert!(live(&mut world, renumber).unwrap().already);
+    let of = world.engine.meetings().next().unwrap();
+    assert_eq!((of.conference_id, of.waiting), (conference_id, 1));
+    let nowhere = LiveCommand::Renumber { conference: ConferenceKey(99), conference_id };
+    assert_eq!(live(&mut world, nowhere).unwrap().meeting, None);
 }
 
 #[test]

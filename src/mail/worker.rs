@@ -150,6 +150,9 @@ impl Worker {
             }
             _ => {
                 tracing::warn!(mail = %key, kind, user, why, "a mail was given up");
+                let text = format!("the mail {kind} for {user} to {} was given up: {why}", mail.to);
+                // First: a server that ends in between tells it twice rather than never.
+                self.store.raise_alert("mail-given-up", &format!("{kind} for {user}"), &text).await?;
                 self.store.mail_failed(key, &why, MailFailure::GiveUp).await
             }
         }

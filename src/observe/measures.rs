@@ -38,6 +38,8 @@ pub struct ShellCounts {
     pub media_ticks_late: u64,
     pub media_ticks_skipped: u64,
     pub media_legs: u64,
+    /// Calls for which no ports could be opened.
+    pub legs_refused: u64,
 }
 
 impl Measures {
@@ -62,6 +64,7 @@ impl Measures {
             gauge!("anteroom_meetings").set(counts.meetings as f64);
             gauge!("anteroom_sip_transactions").set(counts.sip_transactions as f64);
             gauge!("anteroom_media_legs").set(counts.media_legs as f64);
+            counter!("anteroom_media_legs_refused_total").absolute(counts.legs_refused);
             counter!("anteroom_sip_messages_dropped_total", "way" => "received").absolute(counts.sip_received_dropped);
             counter!("anteroom_sip_messages_dropped_total", "way" => "sent").absolute(counts.sip_sent_dropped);
             for (why, count) in counts.sip_excess {
@@ -154,6 +157,10 @@ impl Measures {
             );
             metrics::describe_gauge!("anteroom_alerts_open", "Alerts that nobody has cleared, in the whole store");
             metrics::describe_gauge!("anteroom_media_legs", "Legs on the media threads");
+            metrics::describe_counter!(
+                "anteroom_media_legs_refused_total",
+                "Calls without RTP ports, answered with 503"
+            );
             metrics::describe_gauge!("anteroom_sip_transactions", "SIP transactions that are remembered");
         });
     }

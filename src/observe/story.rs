@@ -167,6 +167,7 @@ fn meeting_end_words(why: MeetingEnd) -> &'static str {
         MeetingEnd::LeaderLeft => "the leader left and did not return",
         MeetingEnd::NobodyAuthenticated => "nobody authenticated was left in it",
         MeetingEnd::Ended => "it was ended",
+        MeetingEnd::Withdrawn => "it was cancelled, or its organizer was disabled",
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::{MissedTickBehavior, interval, sleep_until, timeout};
 
-use super::live::{LiveDesk, LiveRequest};
+use super::live::{HostedMeeting, LiveDesk, LiveRequest};
 use crate::attendant::Question;
 use crate::credentials::{self, Gate};
 use crate::engine::{Counts, Engine, LiveDone, Origin, Output};
@@ -109,6 +109,8 @@ pub struct ControlTask {
     answers: mpsc::Sender<Answer>,
     answered: mpsc::Receiver<Answer>,
     idle_since: Option<Instant>,
+    /// Calls for which no ports could be opened.
+    legs_refused: u64,
 }
 
 impl ControlTask {
@@ -129,6 +131,7 @@ impl ControlTask {
             answers,
             answered,
             idle_since: None,
+            legs_refused: 0,
         }
     }
 
@@ -161,7 +164,7 @@ impl ControlTask {
                 },
                 () = timer => self.engine.handle_timeout(Instant::now()),
                 _ = status_due.tick() => {
-                    self.status.update(&self.engine, &self.media);
+                    self.status.update(&self.engine, &self.media, self.legs_refused);
                     self.live.tick(Instant::now(), &self.engine);
                 }
             }
@@ -208,6 +211,10 @@ impl ControlTask {
                     self.live.survey_begins(now, self.media.threads());
                 }
             }
+            LiveRequest::Hosted { answer } => {
+                // Who asked may have gone away.
+                let _ = answer.send(HostedMeeting::all(&self.engine));
+            }
             LiveRequest::Command { by, command, answer } => {
                 let order = command.to_string();
                 let done = self.engine.handle_live(now, command);
@@ -240,6 +247,7 @@ impl ControlTask {
                         _ => address,
                     };
                     let opened = self.media.open_leg(call, address).map_err(|error| error.to_string());
+                    self.legs_refused = self.legs_refused.saturating_add(u64::from(opened.is_err()));
                     self.engine.handle_leg_opened(Instant::now(), call, opened);
                     self.transmit();
                 }
@@ -318,6 +326,7 @@ struct Latest {
     counts: Counts,
     refusals: Refusals,
     media: MediaCounters,
+    legs_refused: u64,
 }
 
 impl SharedStatus {
@@ -328,17 +337,19 @@ impl SharedStatus {
             counts: Counts::default(),
             refusals: Refusals::default(),
             media: MediaCounters::default(),
+            legs_refused: 0,
         };
         SharedStatus { latest: Mutex::new(latest), drops }
     }
 
-    fn update(&self, engine: &Engine, media: &MediaThreads) {
+    fn update(&self, engine: &Engine, media: &MediaThreads, legs_refused: u64) {
         let latest = Latest {
             at: Instant::now(),
             draining: engine.is_draining(),
             counts: engine.counts(),
             refusals: engine.refusals().clone(),
             media: media.counters(),
+            legs_refused,
         };
         *self.lock() = latest;
     }
@@ -379,6 +390,7 @@ impl Status for SharedStatus {
             media_ticks_late: latest.media.ticks_late,
             media_ticks_skipped: latest.media.ticks_skipped,
             media_legs: latest.media.legs,
+            legs_refused: latest.legs_refused,
         }
     }
 }

@@ -19,6 +19,7 @@ use tokio::time::timeout;
 use crate::admin::live::{LiveEvent, LiveSnapshot};
 use crate::engine::{Engine, LiveCommand, LiveDone, LiveRefusal};
 use crate::words::event::Event;
+use crate::words::ids::{ConferenceId, ConferenceKey, MeetingKey};
 
 /// Requests that wait for the control task, which takes them at once: more are people faster than a machine.
 const REQUESTS: usize = 256;
@@ -49,6 +50,28 @@ pub enum LiveError {
 pub enum LiveRequest {
     Command { by: String, command: LiveCommand, answer: oneshot::Sender<Result<LiveDone, LiveRefusal>> },
     Snapshot { answer: oneshot::Sender<Arc<LiveSnapshot>> },
+    Hosted { answer: oneshot::Sender<Vec<HostedMeeting>> },
+}
+
+/// A meeting that this server has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HostedMeeting {
+    pub conference: ConferenceKey,
+    pub conference_id: ConferenceId,
+    pub meeting: MeetingKey,
+    pub waiting: usize,
+}
+
+impl HostedMeeting {
+    pub fn all(engine: &Engine) -> Vec<HostedMeeting> {
+        let hosted = engine.meetings().map(|of| HostedMeeting {
+            conference: of.conference,
+            conference_id: of.conference_id,
+            meeting: of.key,
+            waiting: of.waiting,
+        });
+        hosted.collect()
+    }
 }
 
 /// The running engine, for everybody who may see it. Cheap to clone.
@@ -73,6 +96,15 @@ impl Live {
     pub async fn snapshot(&self) -> Result<Arc<LiveSnapshot>, LiveError> {
         let (answer, answered) = oneshot::channel();
         self.ask(LiveRequest::Snapshot { answer }, answered).await
+    }
+
+    /// Which meetings this server has: far cheaper than all that goes on in them.
+    ///
+    /// # Errors
+    /// The server has ended, or hangs.
+    pub async fn hosted(&self) -> Result<Vec<HostedMeeting>, LiveError> {
+        let (answer, answered) = oneshot::channel();
+        self.ask(LiveRequest::Hosted { answer }, answered).await
     }
 
     /// Does it. `by`: who wants it, for the operator's log.

@@ -12,6 +12,7 @@
 //! | [`control`] | the one task that owns the engine |
 //! | [`live`] | the running engine, for those who look on and act from outside |
 //! | [`organization`] | what the organization decides and wants done, from its store to the engine |
+//! | [`warnings`] | what a server sees of itself that somebody should look at |
 //! | [`serve`] | the process around it: log, store, signals |
 //! | [`settings`] | from the configuration to the settings of the cores |
 
@@ -20,6 +21,7 @@ pub mod live;
 pub mod organization;
 pub mod serve;
 pub mod settings;
+pub mod warnings;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -185,10 +187,17 @@ pub async fn start(
     let task = tokio::spawn(task.run(sip_inputs, control_inputs));
 
     if let Some(store) = &store {
-        let server = sip.first().map(ToString::to_string).unwrap_or_default();
+        let server = server_name(&sip);
         let (live, control) = (live.clone(), control.clone());
-        let organization =
-            Organization { store: store.clone(), live, control, configured, server, measures: measures.clone() };
+        let organization = Organization {
+            store: store.clone(),
+            live,
+            control,
+            configured,
+            server,
+            measures: measures.clone(),
+            status: status.clone(),
+        };
         tokio::spawn(organization.run());
     }
 
@@ -207,6 +216,13 @@ pub async fn start(
         tokio::spawn(web::listener::serve(listener, tls, pages, ended));
     }
     Ok(RunningServer { sip, http: http_address, control, live, task, keeper, _http_lives: http_lives })
+}
+
+/// By which this server is told from others on the same store, in alerts and requests.
+fn server_name(sip: &[SocketAddr]) -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let address = sip.first().map(ToString::to_string).unwrap_or_default();
+    format!("{} {address}", host.trim()).trim().to_owned()
 }
 
 impl Drop for RunningServer {

@@ -7,20 +7,26 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::control::Control;
-use super::live::Live;
+use super::control::{Control, SharedStatus};
+use super::live::{HostedMeeting, Live};
+use super::warnings::Warnings;
 use crate::admin::live::{LiveAction, LiveOrder};
 use crate::credentials::{LiveRequest, Settings, Store, StoreError};
 use crate::engine::{LiveCommand, LiveDone};
 use crate::meeting;
+use crate::observe::http::Status;
 use crate::observe::measures::Measures;
 use crate::words::ids::{ConferenceKey, MeetingKey};
 
 /// Two statements each time: cheap enough for a second, and a second is soon enough for somebody at a shell.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// How often what has had its time is thrown away.
+/// How often what has had its time is thrown away. Nothing waits for it: what has had its time counts no more, whether its
+/// row is still there or not.
 const TIDY_EVERY: Duration = Duration::from_secs(60 * 60);
+
+/// By whom, in the log, something is done that follows from what the store says.
+const BY_THE_STORE: &str = "the store";
 
 /// See the module.
 pub struct Organization {
@@ -33,6 +39,8 @@ pub struct Organization {
     pub server: String,
     /// How many alerts are open is told there.
     pub measures: Arc<Measures>,
+    /// What the server counts.
+    pub status: Arc<SharedStatus>,
 }
 
 /// What was found the last time.
@@ -41,6 +49,7 @@ struct Known {
     settings: Option<meeting::Settings>,
     away: bool,
     tidied_at: Option<Instant>,
+    warnings: Warnings,
 }
 
 impl Organization {
@@ -78,12 +87,49 @@ impl Organization {
             self.store.tidy().await?;
             known.tidied_at = Some(Instant::now());
         }
-        let Ok(snapshot) = self.live.snapshot().await else { return Ok(()) };
-        let hosted: Vec<ConferenceKey> = snapshot.meetings.iter().map(|meeting| meeting.conference).collect();
-        for request in self.store.take_live_requests(&self.server, &hosted).await? {
-            let meeting = snapshot.meetings.iter().find(|meeting| meeting.conference == request.conference);
-            let outcome = self.carry_out(&request, meeting.map(|meeting| meeting.key)).await?;
+        self.raise_warnings(known).await?;
+        let Ok(hosted) = self.live.hosted().await else { return Ok(()) };
+        self.follow_conference_ids(&hosted).await?;
+        let conferences: Vec<ConferenceKey> = hosted.iter().map(|of| of.conference).collect();
+        for request in self.store.take_live_requests(&self.server, &conferences).await? {
+            let meeting = hosted.iter().find(|of| of.conference == request.conference);
+            let outcome = self.carry_out(&request, meeting.map(|of| of.meeting)).await?;
             self.store.finish_live_request(request.key, outcome.as_deref().map_err(String::as_str)).await?;
+        }
+        Ok(())
+    }
+
+    /// What the server sees of itself that somebody should look at.
+    async fn raise_warnings(&self, known: &mut Known) -> Result<(), StoreError> {
+        let now = Instant::now();
+        for warning in known.warnings.due(now, &self.status.counts()) {
+            let subject = format!("{} on {}", warning.what, self.server);
+            self.store.raise_alert(warning.kind, &subject, &format!("{}: {}", self.server, warning.text)).await?;
+            known.warnings.told(now, &warning);
+        }
+        Ok(())
+    }
+
+    /// An ID was reset: whoever waits or is in stays, and the meeting is shown under the new one. An organizer was
+    /// disabled, or a meeting cancelled: a meeting that goes on goes on, and who waits is told goodbye, for nobody will
+    /// start it.
+    async fn follow_conference_ids(&self, hosted: &[HostedMeeting]) -> Result<(), StoreError> {
+        if hosted.is_empty() {
+            return Ok(());
+        }
+        let conferences: Vec<ConferenceKey> = hosted.iter().map(|of| of.conference).collect();
+        let ids = self.store.conference_ids(&conferences).await?;
+        for of in hosted {
+            let conference = of.conference;
+            let command = match ids.get(&conference) {
+                Some(&conference_id) if conference_id != of.conference_id => {
+                    LiveCommand::Renumber { conference, conference_id }
+                }
+                None if of.waiting > 0 => LiveCommand::DropWaiting { conference },
+                _ => continue,
+            };
+            // The server has ended: nobody waits any more.
+            let _ = self.live.command(BY_THE_STORE, command).await;
         }
         Ok(())
     }

@@ -71,20 +71,6 @@ const OTHER_FILES: u64 = limits::TCP_CONNECTIONS as u64 + 256;
 /// How long a mail in the middle of being handed over is waited for when the server ends.
 const MAIL_ENDS_WITHIN: Duration = Duration::from_secs(5);
 
-/// Nothing waits for it: what has had its time counts no more, whether its row is still there or not.
-const TIDY_EVERY: Duration = Duration::from_secs(60 * 60);
-
-async fn tidy_hourly(store: Arc<Store>) {
-    loop {
-        match store.tidy().await {
-            Ok(0) => {}
-            Ok(rows) => tracing::debug!(rows, "the store threw away what has had its time"),
-            Err(error) => tracing::warn!(%error, "the store could not be tidied; the next try is in an hour"),
-        }
-        tokio::time::sleep(TIDY_EVERY).await;
-    }
-}
-
 async fn run(config: &Config) -> Result<(), ServeError> {
     let mut terminate = signal(SignalKind::terminate()).map_err(ServeError::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(ServeError::Signals)?;
@@ -106,7 +92,6 @@ async fn run(config: &Config) -> Result<(), ServeError> {
         first_administrator(config, &store, address).await?;
     }
     let (mail_lives, mail_ends) = watch::channel(());
-    let tidying = tokio::spawn(tidy_hourly(store.clone()));
     let mails = tokio::spawn(mail::Worker::new(store.clone(), config.mail.clone()).run(mail_ends));
 
     tokio::select! {
@@ -127,7 +112,6 @@ async fn run(config: &Config) -> Result<(), ServeError> {
         _ = terminate.recv() => server.stop().await,
         _ = interrupt.recv() => server.stop().await,
     }
-    tidying.abort();
     drop(mail_lives);
     // A mail that is being handed over is not handed over again, by the next server, for want of a moment.
     let _ = timeout(MAIL_ENDS_WITHIN, mails).await;

@@ -168,6 +168,8 @@ pub enum MeetingEnd {
     NobodyAuthenticated,
     /// A leader or an administrator ended it.
     Ended,
+    /// Its organizer was disabled, or it was cancelled: who waited would wait in vain.
+    Withdrawn,
 }
 
 /// Why a call ended.

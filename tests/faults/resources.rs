@@ -46,6 +46,18 @@ fn with_no_port_left_a_new_call_gets_503_and_the_others_go_on() {
     assert_refused_with_503(&server);
     let line = server.wait_for_line("no RTP socket", SOON);
     assert!(line.contains("another program may hold them"), "{line}");
+    // Again and again is one alert, and one write.
+    for _ in 0..5 {
+        assert_refused_with_503(&server);
+    }
+    server.wait_for_metric("anteroom_alerts_open", 1.0, SOON);
+    let listed = server.command(&["alert", "list", "--json"]);
+    let alerts: serde_json::Value = serde_json::from_slice(&listed.stdout).unwrap();
+    assert_eq!((&alerts[0]["kind"], &alerts[0]["count"]), (&"ports-used-up".into(), &1.into()), "{alerts}");
+    assert!(alerts[0]["text"].as_str().unwrap().contains("no RTP ports could be opened"), "{alerts}");
+    let cleared = server.command(&["alert", "clear", &alerts[0]["key"].to_string()]);
+    assert!(cleared.status.success(), "{}", String::from_utf8_lossy(&cleared.stderr));
+    server.wait_for_metric("anteroom_alerts_open", 0.0, SOON);
     assert_goes_on(&ben);
     drop(taken);
     let cara = caller_of(&server, "cara", &organizer);

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anteroom::admin::{AdminError, Mail};
 use anteroom::config::Config;
+use anteroom::credentials::AlertPage;
 
 use crate::desk::{Desk, id, nobody_s_port, plain};
 
@@ -112,6 +113,11 @@ async fn a_server_that_stays_away_is_tried_less_and_less_and_after_three_days_th
     worker.turn().await.unwrap();
     let given_up = &desk.outbox().await[0];
     assert_eq!(given_up.state, "given-up", "{given_up:?}");
+    let alerts = desk.administrator().alerts(&AlertPage { limit: 9, ..AlertPage::default() }).await.unwrap();
+    assert_eq!(alerts.len(), 1, "one, however often it was tried: {alerts:?}");
+    assert_eq!((alerts[0].kind.as_str(), alerts[0].subject.as_str()), ("mail-given-up", "enabled for bob@example.com"));
+    let text = &alerts[0].text;
+    assert!(text.contains("to bob@example.com was given up: ") && !text.contains(&pin), "{text}");
     assert!(!desk.files_have(&pin));
     let error = desk.administrator().retry_mail(anteroom::credentials::MailKey(given_up.key)).await.unwrap_err();
     assert!(error.to_string().contains("reset the PIN"), "{error}");

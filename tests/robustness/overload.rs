@@ -225,5 +225,13 @@ fn a_trunks_calls_are_bounded_by_its_own_setting() {
     calls[0].wait_ended(SOON);
     assert_takes_a_call(&server, "127.73.0.2");
     server.wait_for_metric("anteroom_invites_shed_total", 1.0, SOON);
+    // Whoever looks after the server is told which limit it was.
+    server.wait_for_metric("anteroom_alerts_open", 1.0, SOON);
+    let listed = server.command(&["alert", "list", "--json"]);
+    let alerts: serde_json::Value = serde_json::from_slice(&listed.stdout).unwrap();
+    assert_eq!(alerts[0]["kind"], "overload");
+    let (subject, text) = (alerts[0]["subject"].as_str().unwrap(), alerts[0]["text"].as_str().unwrap());
+    assert!(subject.starts_with("trunk-calls on ") && subject.ends_with(&server.sip.to_string()), "{subject}");
+    assert!(text.contains("turned away with 503: 1;") && text.contains("sip.trunks[].calls"), "{text}");
     assert_never_panicked(&mut server);
 }
