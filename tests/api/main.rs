@@ -6,9 +6,13 @@ mod caller;
 mod support;
 
 mod client;
+mod lists;
+mod live;
 mod postbox;
 mod refusals;
 mod roles;
 mod schema;
 mod secrets;
 mod sign_in;
+mod tls;
+mod troubles;

@@ -189,10 +189,12 @@ impl Caller {
         self.wait("the answer", SOON, |state| state.media.as_ref().and_then(|media| media.telephone_event))
     }
 
+    #[track_caller]
     pub fn wait_established(&self) {
         self.wait("the call is up", SOON, |state| state.is_established.then_some(()));
     }
 
+    #[track_caller]
     pub fn wait_ended(&self, within: Duration) -> EndReason {
         self.wait("the call ends", within, |state| state.ended.clone())
     }
@@ -256,12 +258,14 @@ impl Caller {
     }
 
     /// Waits until he hears something: music, a prompt, or somebody.
+    #[track_caller]
     pub fn wait_sound(&self) {
         let before = self.lock().loud;
         self.wait("something to hear", SOON, |state| (state.loud >= before + SURE_PACKETS).then_some(()));
     }
 
     /// Waits until he has heard nothing for a while: no music, no prompt, nobody.
+    #[track_caller]
     pub fn wait_silence(&self) {
         self.wait("silence", SOON, |state| (state.quiet >= 3 * SURE_PACKETS).then_some(()));
     }
@@ -304,6 +308,7 @@ impl Caller {
         self.wait("an order is carried out", SOON, |state| (state.orders_open <= open_before).then_some(()));
     }
 
+    #[track_caller]
     fn wait<T>(&self, what: &str, within: Duration, is: impl Fn(&State) -> Option<T>) -> T {
         let deadline = Instant::now() + within;
         let mut state = self.lock();

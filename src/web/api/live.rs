@@ -4,8 +4,9 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Extension;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use futures_util::Stream;
 use serde::Deserialize;
@@ -18,7 +19,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::super::Site;
-use super::super::auth::Operators;
+use super::super::auth::sign_in::Client;
+use super::super::auth::{Operators, Role, identify};
 use super::super::problem::Problem;
 use super::describe::Refusals;
 use super::extract::{Json, Path};
@@ -26,8 +28,12 @@ use crate::admin::live::{LiveDoneView, LiveEvent, LiveSnapshot};
 use crate::engine::LiveCommand;
 use crate::words::ids::{CallKey, MeetingKey};
 
-/// A stream ends after this, and its listener connects again: whoever has lost his role sees no more from then on.
+/// A stream ends after this, and its listener connects again.
 const STREAM_LASTS: Duration = Duration::from_secs(5 * 60);
+
+/// How often it is looked whether the listener may still listen: soon enough for somebody who signs another out, and a
+/// small part of what a store answers, with as many listeners as there may be.
+const RIGHT_EVERY: Duration = Duration::from_secs(2);
 
 /// A sign of life, so that proxies keep a quiet stream.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(15);
@@ -56,19 +62,31 @@ async fn live(State(site): State<Site>, Operators(operator): Operators) -> Resul
 }
 
 /// What happens live, as server-sent events: each has the kind as its name, and meeting and call as data. `missed` says that
-/// the reader was too slow, and is to look at everything again. The stream ends from time to time; connect again.
+/// the reader was too slow, and is to look at everything again. The stream ends from time to time, connect again; and when
+/// its listener has signed out or may not listen any more.
 #[utoipa::path(get, path = "/events", tag = "live", operation_id = "events", responses(
     (status = 200, description = "Until the connection ends", body = LiveEvent, content_type = "text/event-stream"),
     Refusals))]
 async fn events(
     State(site): State<Site>,
     _: Operators,
+    Extension(client): Extension<Client>,
+    headers: HeaderMap,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
     let Ok(place) = site.streams.clone().try_acquire_owned() else {
         let detail = "too many listen to events already";
         return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", detail).again_after(30));
     };
-    let stream = EventStream { events: site.live.subscribe(), until: Instant::now() + STREAM_LASTS, _place: place };
+    let begins = Instant::now();
+    let stream = EventStream {
+        events: site.live.subscribe(),
+        until: begins + STREAM_LASTS,
+        look_at: begins + RIGHT_EVERY,
+        site,
+        client,
+        headers,
+        _place: place,
+    };
     let stream = futures_util::stream::unfold(stream, EventStream::next);
     Ok(Sse::new(stream).keep_alive(KeepAlive::new().interval(SIGN_OF_LIFE)))
 }
@@ -76,18 +94,36 @@ async fn events(
 struct EventStream {
     events: Receiver<LiveEvent>,
     until: Instant,
+    /// When it is looked again whether he may listen who does.
+    look_at: Instant,
+    site: Site,
+    client: Client,
+    /// By which he showed who he is.
+    headers: HeaderMap,
     /// One of so many streams at once.
     _place: OwnedSemaphorePermit,
 }
 
 impl EventStream {
     async fn next(mut self) -> Option<(Result<Event, Infallible>, EventStream)> {
-        let event = match timeout_at(self.until, self.events.recv()).await {
-            Ok(Ok(event)) => Event::default().event(event.kind.name()).json_data(event).ok()?,
-            Ok(Err(RecvError::Lagged(_))) => Event::default().event("missed").data("{}"),
-            Ok(Err(RecvError::Closed)) | Err(_) => return None,
+        let event = loop {
+            match timeout_at(self.until.min(self.look_at), self.events.recv()).await {
+                Ok(Ok(event)) => break Event::default().event(event.kind.name()).json_data(event).ok()?,
+                Ok(Err(RecvError::Lagged(_))) => break Event::default().event("missed").data("{}"),
+                Ok(Err(RecvError::Closed)) => return None,
+                Err(_) if Instant::now() >= self.until || !self.may_listen().await => return None,
+                Err(_) => self.look_at = Instant::now() + RIGHT_EVERY,
+            }
         };
         Some((Ok(event), self))
+    }
+
+    /// A store that is away has taken nobody's right.
+    async fn may_listen(&self) -> bool {
+        match identify::who_reads(&self.site, self.client, &self.headers).await {
+            Ok(who) => who.is_some_and(|who| who.role >= Role::Operator),
+            Err(problem) => problem.status() != StatusCode::UNAUTHORIZED,
+        }
     }
 }
 

@@ -7,7 +7,6 @@
 
 use axum::extract::{Request, State};
 use axum::http::header::{AUTHORIZATION, HeaderName};
-use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -29,7 +28,7 @@ const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 pub async fn identify(State(site): State<Site>, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
     let client = Client::of(&site, &parts.extensions, &parts.headers);
-    match principal(&site, client, &parts).await {
+    match principal(&site, client, &parts.method, parts.uri.path(), &parts.headers).await {
         Ok(Some(principal)) => {
             parts.extensions.insert(principal);
         }
@@ -40,8 +39,21 @@ pub async fn identify(State(site): State<Site>, request: Request, next: Next) ->
     next.run(Request::from_parts(parts, body)).await
 }
 
-async fn principal(site: &Site, client: Client, request: &Parts) -> Result<Option<Principal>, Problem> {
-    let headers = &request.headers;
+/// Who he is now who began to read with these headers. `None`: he has signed out, or may not any more.
+///
+/// # Errors
+/// His token holds no more; or the store is away.
+pub async fn who_reads(site: &Site, client: Client, headers: &HeaderMap) -> Result<Option<Principal>, Problem> {
+    principal(site, client, &Method::GET, "", headers).await
+}
+
+async fn principal(
+    site: &Site,
+    client: Client,
+    method: &Method,
+    path: &str,
+    headers: &HeaderMap,
+) -> Result<Option<Principal>, Problem> {
     let from = client.address.to_string();
     // A program's token is sent on purpose: no page makes a browser send it.
     if let Some(token) = bearer(headers) {
@@ -49,13 +61,13 @@ async fn principal(site: &Site, client: Client, request: &Parts) -> Result<Optio
         let who = format!("token {}", token.label);
         return Ok(Some(Principal { who, role: token.role, user: token.user, by: SignedInBy::Token, from }));
     }
-    let changes = !matches!(request.method, Method::GET | Method::HEAD | Method::OPTIONS);
+    let changes = !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
     if changes && !is_our_page(headers) {
         return Err(refused("this came from another site's page: nothing was done"));
     }
     let Some(secret) = session_secret(client, headers) else { return Ok(None) };
     let Some(session) = site.store.session(&secret).await? else { return Ok(None) };
-    if changes && request.uri.path().starts_with("/api/") {
+    if changes && path.starts_with("/api/") {
         let given = headers.get(&CSRF_HEADER).map(|value| value.as_bytes()).unwrap_or_default();
         if !bool::from(given.ct_eq(session.csrf.as_bytes())) {
             return Err(refused("a change by a session needs its token in the header X-CSRF-Token"));
