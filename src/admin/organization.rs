@@ -1,11 +1,14 @@
 //! What the organization decides: settings, the texts of mails, and which counts of wrong entries stand.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::administrator::{AdminError, Administrator};
 use super::numbers::shown;
 use super::view::{BudgetView, SettingView};
+use super::watch::masked_subject;
 use crate::credentials::{ClearBudgets, MailKind};
 use crate::mail::letter::{self, Part};
 
@@ -74,13 +77,29 @@ impl Administrator<'_> {
         self.mail_text(kind, part).await
     }
 
+    /// Callers' numbers masked where the settings say so.
     pub async fn budgets(&self) -> Result<Vec<BudgetView>, AdminError> {
         let settings = self.store().settings().await?;
         Ok(self.store().budgets().await?.iter().map(|count| BudgetView::new(count, &settings)).collect())
     }
 
-    /// How many counts were cleared.
+    /// How many counts were cleared. A subject that the list showed masked means everybody whom it may stand for.
     pub async fn clear_budgets(&self, clear: ClearBudgets<'_>) -> Result<u64, AdminError> {
+        if let ClearBudgets::Subject(shown) = clear
+            && self.store().settings().await?.mask_callers
+        {
+            let counts = self.store().budgets().await?;
+            let meant = counts.iter().filter(|of| masked_subject(of.budget.name(), &of.subject) == shown);
+            let subjects: BTreeSet<&str> = meant.map(|of| of.subject.as_str()).collect();
+            if !subjects.is_empty() {
+                let mut cleared = 0_u64;
+                for subject in subjects {
+                    let clear = ClearBudgets::Subject(subject);
+                    cleared = cleared.saturating_add(self.store().clear_budgets(self.actor(), clear).await?);
+                }
+                return Ok(cleared);
+            }
+        }
         Ok(self.store().clear_budgets(self.actor(), clear).await?)
     }
 }

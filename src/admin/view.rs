@@ -8,6 +8,7 @@ use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
 use super::mailing::Mailed;
+use super::watch::masked_subject;
 use crate::credentials::budget::{Budget, BudgetCount};
 use crate::credentials::settings::{KEYS, lobby_policy_name};
 use crate::credentials::{Settings, User};
@@ -144,7 +145,11 @@ impl BudgetView {
     pub(super) fn new(count: &BudgetCount, settings: &Settings) -> BudgetView {
         BudgetView {
             budget: count.budget.name(),
-            subject: count.subject.clone(),
+            subject: if settings.mask_callers {
+                masked_subject(count.budget.name(), &count.subject)
+            } else {
+                count.subject.clone()
+            },
             count: count.count,
             limit: Budget::limit(count.budget, settings),
             ends_at: count.ends_at.to_string(),

@@ -5,6 +5,7 @@ use utoipa::ToSchema;
 
 use super::administrator::{AdminError, Administrator};
 use super::live::masked_number;
+use crate::credentials::budget::{Budget, WITHHELD};
 use crate::credentials::{
     Alert, AlertKey, AlertPage, AuditLine, AuditPage, CallRecordPage, KeptCall, Mail, MailKey, MailPage,
 };
@@ -95,19 +96,36 @@ pub struct AlertView {
     pub cleared_by: Option<String>,
 }
 
-impl From<&Alert> for AlertView {
-    fn from(alert: &Alert) -> AlertView {
+impl AlertView {
+    fn of(alert: &Alert, masked: bool) -> AlertView {
+        let (mut subject, mut text) = (alert.subject.clone(), alert.text.clone());
+        if masked && let Some((budget, of_whom)) = alert.subject.split_once(' ') {
+            let hidden = masked_subject(budget, of_whom);
+            text = text.replace(of_whom, &hidden);
+            subject = format!("{budget} {hidden}");
+        }
         AlertView {
             key: alert.key.0,
             kind: alert.kind.clone(),
-            subject: alert.subject.clone(),
-            text: alert.text.clone(),
+            subject,
+            text,
             count: alert.count,
             at: alert.at.to_string(),
             last_at: alert.last_at.to_string(),
             cleared_at: alert.cleared_at.map(|at| at.to_string()),
             cleared_by: alert.cleared_by.clone(),
         }
+    }
+}
+
+/// Of whom a budget counts, the caller's number masked: `+4930123456 by carrier`.
+pub(super) fn masked_subject(budget: &str, subject: &str) -> String {
+    let counts_callers = [Budget::CallerConferenceIds, Budget::CallerPins].iter().any(|of| of.name() == budget);
+    match subject.rsplit_once(" by ") {
+        Some((caller, trunk)) if counts_callers && caller != WITHHELD => {
+            format!("{} by {trunk}", masked_number(caller))
+        }
+        _ => subject.to_owned(),
     }
 }
 
@@ -132,14 +150,17 @@ impl EndedCallView {
 }
 
 impl Administrator<'_> {
-    /// The newest first.
+    /// The newest first, callers' numbers masked where the settings say so.
     pub async fn alerts(&self, page: &AlertPage) -> Result<Vec<AlertView>, AdminError> {
-        Ok(self.store().alerts(page).await?.iter().map(AlertView::from).collect())
+        let masked = self.store().settings().await?.mask_callers;
+        let alerts = self.store().alerts(page).await?;
+        Ok(alerts.iter().map(|alert| AlertView::of(alert, masked)).collect())
     }
 
     /// Somebody has seen it. Twice changes nothing.
     pub async fn clear_alert(&self, key: AlertKey) -> Result<AlertView, AdminError> {
-        Ok(AlertView::from(&self.store().clear_alert(self.actor(), key).await?))
+        let masked = self.store().settings().await?.mask_callers;
+        Ok(AlertView::of(&self.store().clear_alert(self.actor(), key).await?, masked))
     }
 
     /// The newest first, callers' numbers masked where the settings say so.
@@ -162,5 +183,37 @@ impl Administrator<'_> {
     /// Tries a mail again now. One whose PIN is erased can't be sent any more.
     pub async fn retry_mail(&self, key: MailKey) -> Result<MailView, AdminError> {
         Ok(MailView::from(&self.store().retry_mail(self.actor(), key).await?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::credentials::Timestamp;
+
+    #[test]
+    fn a_caller_is_masked_and_nobody_else() {
+        assert_eq!(masked_subject("caller-pins", "+4930123456 by carrier"), "••••••••456 by carrier");
+        assert_eq!(masked_subject("caller-conference-ids", "withheld by carrier"), "withheld by carrier");
+        assert_eq!(masked_subject("organizer-pins", "anna@example.com by carrier"), "anna@example.com by carrier");
+        assert_eq!(masked_subject("trunk-pins", "carrier"), "carrier");
+    }
+
+    #[test]
+    fn a_masked_alert_has_the_number_nowhere() {
+        let alert = Alert {
+            key: AlertKey(1),
+            at: Timestamp(0),
+            last_at: Timestamp(0),
+            kind: "budget-used-up".to_owned(),
+            subject: "caller-pins +4930123456 by carrier".to_owned(),
+            count: 1,
+            text: "caller-pins is used up for +4930123456 by carrier: 20 wrong entries".to_owned(),
+            cleared_at: None,
+            cleared_by: None,
+        };
+        let masked = serde_json::to_string(&AlertView::of(&alert, true)).unwrap();
+        assert!(!masked.contains("+4930123456") && masked.contains("••••••••456 by carrier: 20"), "{masked}");
+        assert!(serde_json::to_string(&AlertView::of(&alert, false)).unwrap().contains("+4930123456"));
     }
 }

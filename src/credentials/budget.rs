@@ -155,9 +155,12 @@ pub enum Verdict {
     Refuse(Budget),
 }
 
+/// In the place of a number that nobody told us.
+pub const WITHHELD: &str = "withheld";
+
 /// The subject of a caller: with his trunk, for a number means nothing without who brought it.
 pub fn caller_subject(origin: &Origin) -> String {
-    let caller = if origin.caller().is_empty() { "withheld" } else { origin.caller() };
+    let caller = if origin.caller().is_empty() { WITHHELD } else { origin.caller() };
     format!("{caller} by {}", origin.trunk())
 }
 

@@ -33,6 +33,9 @@ pub const ENDED_MAIL_KEPT: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 /// The longest reason that is kept of a mail server's refusal, in characters.
 const ERROR_CHARS_MAX: usize = 300;
 
+/// Why a mail was given up whose PIN was reset before it went out: nobody misses it.
+pub const WITHDRAWN: &str = "withdrawn: this PIN does not hold any more";
+
 /// What a mail tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum MailKind {
@@ -385,10 +388,11 @@ pub(super) async fn withdraw_pins(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let withdraw = sql("UPDATE outbox SET state = 'given-up', sealed_pin = NULL, leased_to = NULL, ended_at = $2,
-                 last_error = 'withdrawn: this PIN does not hold any more'
+                 last_error = $3
           WHERE user_key = $1 AND state = 'queued' AND sealed_pin IS NOT NULL")
     .bind(user)
-    .bind(now);
+    .bind(now)
+    .bind(WITHDRAWN);
     transaction.execute(withdraw).await?;
     Ok(())
 }

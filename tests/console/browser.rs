@@ -36,6 +36,11 @@ pub struct Browser {
 impl Browser {
     /// One whose pages are so wide.
     pub async fn start(server: std::net::SocketAddr, width: u32) -> Browser {
+        Browser::start_sized(server, width, 900).await
+    }
+
+    /// One whose pages are so wide and so high.
+    pub async fn start_sized(server: std::net::SocketAddr, width: u32, height: u32) -> Browser {
         let profile = Folder::new("chromium");
         let mut driver = Command::new("chromedriver")
             .arg("--port=0")
@@ -54,7 +59,7 @@ impl Browser {
 
         let mut arguments: Vec<String> = BESIDE_CHROMIUM.map(str::to_owned).to_vec();
         arguments.push(format!("--user-data-dir={}", profile.path().display()));
-        let metrics = json!({ "width": width, "height": 900, "pixelRatio": 1.0, "touch": false });
+        let metrics = json!({ "width": width, "height": height, "pixelRatio": 1.0, "touch": false });
         let options = json!({ "args": arguments, "mobileEmulation": { "deviceMetrics": metrics } });
         let capabilities = json!({ "browserName": "chrome", "goog:chromeOptions": options });
         let page = ClientBuilder::new(HttpConnector::new())
@@ -117,6 +122,23 @@ impl Browser {
         let field = self.find(css).await;
         field.clear().await.unwrap();
         field.send_keys(text).await.unwrap();
+    }
+
+    pub async fn choose(&self, css: &str, value: &str) {
+        self.find(css).await.select_by_value(value).await.unwrap();
+    }
+
+    /// Presses what this finds.
+    pub async fn press_on(&self, css: &str) {
+        self.find(css).await.click().await.unwrap();
+    }
+
+    /// No part of the page is wider than its screen.
+    pub async fn assert_fits(&self) {
+        let path = self.path().await;
+        let widths = self.run("return [document.documentElement.scrollWidth, innerWidth]").await;
+        assert!(widths[0].as_u64() <= widths[1].as_u64(), "{path} scrolls sideways: {widths}");
+        assert!(self.has("h1").await, "{path} has no heading:\n{}", self.text().await);
     }
 
     /// Presses a button or a link by what stands on it. A live page may put another in its place just then: once more.

@@ -36,6 +36,7 @@ pub fn routes() -> Router<Console> {
     Router::new()
         .route(PATH, get(list).post(add))
         .route("/accounts/{name}/link", post(link))
+        .route("/accounts/{name}/role", post(change_role))
         .route("/accounts/{name}/disable", post(disable))
         .route("/accounts/{name}/enable", post(enable))
         .route("/tokens", post(make_token))
@@ -101,6 +102,23 @@ async fn add(
     Ok(console.done(&visitor, PATH, added.await, |made| {
         console.show_once(&visitor, PATH, shown_link(&made, client, &headers));
         Flash::done(format!("{} is added. With the link below the person chooses a password.", made.account.name))
+    }))
+}
+
+#[derive(Debug, Deserialize)]
+struct NewRole {
+    role: String,
+}
+
+async fn change_role(
+    State(console): State<Console>,
+    Administrators(visitor): Administrators,
+    Path(name): Path<String>,
+    Form(typed): Form<NewRole>,
+) -> Result<Response, Trouble> {
+    let changed = async { visitor.administrator(&console.site).change_role(&name, role(&typed.role)?).await };
+    Ok(console.done(&visitor, PATH, changed.await, |account| {
+        Flash::done(format!("{} has the role {} from now on.", account.name, words::role(account.role)))
     }))
 }
 

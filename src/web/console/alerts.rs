@@ -7,13 +7,14 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use serde::Deserialize;
 
-use super::flash::Flash;
+use super::flash::{Flash, sentence};
 use super::form::{Form, Nothing};
 use super::frame::{Frame, Place};
 use super::trouble::Trouble;
 use super::visitor::{Administrators, Operators};
 use super::{Console, address, page, words};
 use crate::admin::{AlertView, BudgetView};
+use crate::credentials::budget::Budget;
 use crate::credentials::{AlertKey, AlertPage, ClearBudgets};
 
 const ROWS: u32 = 50;
@@ -30,12 +31,49 @@ struct Asked {
     before: Option<u64>,
 }
 
+/// An alert in words.
+struct Shown {
+    what: String,
+    more: &'static str,
+    about: String,
+    alert: AlertView,
+}
+
+impl Shown {
+    fn new(alert: AlertView) -> Shown {
+        match alert.subject.split_once(' ') {
+            Some((budget, of_whom)) if alert.kind == "budget-used-up" => Shown {
+                what: words::budget(budget).to_owned(),
+                more: "All tries are used up. Somebody may be guessing.",
+                about: of_whom.to_owned(),
+                alert,
+            },
+            _ => Shown { what: sentence(&alert.text), more: "", about: alert.subject.clone(), alert },
+        }
+    }
+}
+
+/// A count in words.
+struct Counted {
+    of_whom: String,
+    view: BudgetView,
+}
+
+impl Counted {
+    fn new(view: BudgetView) -> Counted {
+        // A PIN that is tried everywhere is counted by its hash, which tells nobody anything.
+        let of_whom =
+            if view.budget == Budget::SamePin.name() { "All meetings".to_owned() } else { view.subject.clone() };
+        Counted { of_whom, view }
+    }
+}
+
 #[derive(Template)]
 #[template(path = "alerts.html")]
 struct AlertsPage {
     frame: Frame,
-    alerts: Vec<AlertView>,
-    budgets: Vec<BudgetView>,
+    alerts: Vec<Shown>,
+    budgets: Vec<Counted>,
     next: Option<String>,
     first: Option<String>,
 }
@@ -53,7 +91,8 @@ async fn list(
     let last = alerts.last().filter(|_| more).map(|last| last.key.to_string());
     let next = last.map(|last| address("/alerts", &[("before", &last)]));
     let first = asked.before.map(|_| "/alerts".to_owned());
-    let budgets = administrator.budgets().await?;
+    let budgets = administrator.budgets().await?.into_iter().map(Counted::new).collect();
+    let alerts = alerts.into_iter().map(Shown::new).collect();
     let frame = console.frame(&visitor, Place::Alerts, "/alerts").await;
     page(&AlertsPage { frame, alerts, budgets, next, first })
 }
@@ -69,18 +108,16 @@ async fn clear(
 }
 
 #[derive(Debug, Deserialize)]
-struct Counted {
+struct Whose {
     subject: String,
 }
 
 async fn clear_budgets(
     State(console): State<Console>,
     Administrators(visitor): Administrators,
-    Form(counted): Form<Counted>,
+    Form(whose): Form<Whose>,
 ) -> Result<Response, Trouble> {
     let administrator = visitor.administrator(&console.site);
-    let outcome = administrator.clear_budgets(ClearBudgets::Subject(&counted.subject)).await;
-    Ok(console.done(&visitor, "/alerts", outcome, |_| {
-        Flash::done(format!("The counts of {} are cleared: all tries are there again.", counted.subject))
-    }))
+    let outcome = administrator.clear_budgets(ClearBudgets::Subject(&whose.subject)).await;
+    Ok(console.done(&visitor, "/alerts", outcome, |_| Flash::done("The count is cleared: all tries are there again.")))
 }

@@ -27,8 +27,7 @@ pub struct ShownCall {
     pub trunk: String,
     pub conference_id: String,
     pub organizer: String,
-    pub reached: &'static str,
-    pub leader: bool,
+    pub reached: String,
     pub why: String,
     pub length: String,
     pub codec: String,
@@ -54,8 +53,10 @@ impl ShownCall {
             trunk: text("trunk"),
             conference_id: text("conference_id"),
             organizer: text("organizer"),
-            reached: reached(record.get("reached").and_then(Value::as_str).unwrap_or_default()),
-            leader: record.get("leader").and_then(Value::as_bool).unwrap_or_default(),
+            reached: reached(
+                record.get("reached").and_then(Value::as_str).unwrap_or_default(),
+                record.get("leader").and_then(Value::as_bool).unwrap_or_default(),
+            ),
             why: super::flash::sentence(&text("why")),
             // Seconds of a call fit whatever a float can be cut to.
             length: words::seconds(number("talked_s") as i64),
@@ -66,14 +67,15 @@ impl ShownCall {
 }
 
 /// How far a call came.
-fn reached(token: &str) -> &'static str {
-    match token {
-        "nothing" => "Not answered",
-        "attendant" => "The attendant",
-        "lobby" => "The lobby",
-        "meeting" => "The meeting",
-        _ => "–",
-    }
+fn reached(token: &str, leader: bool) -> String {
+    let place = match token {
+        "attendant" => "the attendant",
+        "lobby" => "the lobby",
+        "meeting" if leader => "the meeting, as the organizer",
+        "meeting" => "the meeting",
+        _ => return "Was not answered".to_owned(),
+    };
+    format!("Came as far as {place}")
 }
 
 #[derive(Template)]

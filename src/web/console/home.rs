@@ -1,5 +1,7 @@
 //! How things are, at a glance.
 
+use std::time::Duration;
+
 use askama::Template;
 use axum::Router;
 use axum::extract::State;
@@ -13,12 +15,18 @@ use super::live::{self, Shown};
 use super::trouble::Trouble;
 use super::visitor::Visitor;
 use super::{Console, page, words};
+use crate::admin::MailView;
+use crate::credentials::outbox::WITHDRAWN;
 use crate::credentials::{MailPage, MailState};
 use crate::web::auth::Role;
 
 /// Lines of each list: a glance.
 const GLANCE: usize = 6;
 const CALLS: u32 = 6;
+
+/// Of the newest mails so many are looked at, and those given up are told for so long: nobody can mark them as seen.
+const MAILS: u32 = 50;
+const GIVEN_UP_SHOWN: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 pub fn routes() -> Router<Console> {
     Router::new().route("/", get(show))
@@ -78,16 +86,21 @@ async fn todo(console: &Console, visitor: &Visitor, users: u64) -> Result<Vec<To
         let text = "No dial-in number is entered: mails and invitations can't name one.".to_owned();
         todo.push(Todo { text, href: "/numbers", button: "Add a number" });
     }
-    let mut given_up = MailPage { state: Some(MailState::GivenUp), limit: 1, ..MailPage::default() };
-    if !administrator.outbox(&given_up).await?.is_empty() {
-        let text = "Some mails could not be sent, and were given up.".to_owned();
-        todo.push(Todo { text, href: "/outbox", button: "Look at them" });
+    let mails = |state| MailPage { state: Some(state), limit: MAILS, ..MailPage::default() };
+    let since = console.site.store.now().before(GIVEN_UP_SHOWN).to_string();
+    let given_up = administrator.outbox(&mails(MailState::GivenUp)).await?;
+    let missed =
+        |mail: &&MailView| mail.last_error.as_deref() != Some(WITHDRAWN) && mail.ended_at >= Some(since.clone());
+    let given_up = given_up.iter().filter(missed).count();
+    if given_up > 0 {
+        let text = format!("{} could not be sent in the last seven days.", words::counted(given_up, "mail"));
+        todo.push(Todo { text, href: "/outbox", button: "Look" });
     }
-    given_up.state = Some(MailState::Queued);
-    let queued = administrator.outbox(&given_up).await?;
-    if queued.iter().any(|mail| mail.attempts > 0) {
-        let text = "A mail could not be sent so far; it is tried again.".to_owned();
-        todo.push(Todo { text, href: "/outbox", button: "Look at it" });
+    let queued = administrator.outbox(&mails(MailState::Queued)).await?;
+    let waiting = queued.iter().filter(|mail| mail.attempts > 0).count();
+    if waiting > 0 {
+        let text = format!("{} could not be sent so far; the server tries again.", words::counted(waiting, "mail"));
+        todo.push(Todo { text, href: "/outbox", button: "Look" });
     }
     Ok(todo)
 }

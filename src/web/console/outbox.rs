@@ -14,6 +14,7 @@ use super::trouble::Trouble;
 use super::visitor::{Administrators, Operators};
 use super::{Console, address, optional, page, words};
 use crate::admin::MailView;
+use crate::credentials::outbox::WITHDRAWN;
 use crate::credentials::{MailKey, MailPage};
 
 const ROWS: u32 = 50;
@@ -35,6 +36,7 @@ impl Shown {
     fn new(mail: MailView) -> Shown {
         let (tone, state, stamp_words, stamp) = match mail.state {
             "sent" => ("ok", "Sent", "", mail.ended_at.clone()),
+            "given-up" if mail.last_error.as_deref() == Some(WITHDRAWN) => ("", "Withdrawn", "", mail.ended_at.clone()),
             "given-up" => ("bad", "Given up", "", mail.ended_at.clone()),
             _ if mail.attempts > 0 => ("wait", "Will be tried again", "next at", mail.next_at.clone()),
             _ => ("wait", "Waits", "", None),

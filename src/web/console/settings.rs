@@ -161,7 +161,7 @@ const ABOUT: &[About] = &[
         "mask_callers",
         SHOWN,
         "Hide callers' numbers",
-        "Console and API show the last three digits only. Logs and call records keep the whole number.",
+        "Console and API show the last three digits only. Logs, call records and the audit keep the whole number.",
         "",
         ON_OFF,
     ),

@@ -70,6 +70,11 @@ if (linkField && location.hash.length > 1) {
   linkField.closest(".field").hidden = true;
 }
 
+// ---- what is shown once is gone when the page is left, also for the way back: browsers keep pages whole in memory ----
+
+addEventListener("pagehide", () => all("[data-once]").forEach((secret) => secret.remove()));
+addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
+
 // ---- live pages ----
 
 // Makes `now` look like `next` and keeps every element that stays, so that focus, selection and open details stay too.
