@@ -23,14 +23,9 @@ pub fn routes() -> Router<Console> {
         .route("/live", get(all))
         .route("/live/{meeting}", get(one))
         .route("/live/{meeting}/start", post(start))
-        .route("/live/{meeting}/admit", post(admit_all))
-        .route("/live/{meeting}/lock", post(lock))
-        .route("/live/{meeting}/unlock", post(unlock))
         .route("/live/{meeting}/end", get(ask_end).post(end))
-        .route("/live/{meeting}/calls/{call}/admit", post(admit))
-        .route("/live/{meeting}/calls/{call}/mute", post(mute))
-        .route("/live/{meeting}/calls/{call}/unmute", post(unmute))
-        .route("/live/{meeting}/calls/{call}/remove", post(remove))
+        .route("/live/{meeting}/{what}", post(act_on_meeting))
+        .route("/live/{meeting}/calls/{call}/{what}", post(act_on_call))
 }
 
 /// After what a live page looks again: everything that happens, and that it has missed something.
@@ -158,7 +153,7 @@ async fn act(
     visitor: &Visitor,
     meeting: MeetingKey,
     command: LiveCommand,
-    done: impl FnOnce(LiveDoneView) -> String,
+    done: fn(LiveDoneView) -> String,
 ) -> Response {
     let outcome = visitor.administrator(&console.site).act_live(&console.site.live, command).await;
     console.done(visitor, &path(meeting), outcome, |view| {
@@ -182,37 +177,41 @@ async fn start(
     }))
 }
 
-async fn admit_all(
+async fn act_on_meeting(
     State(console): State<Console>,
     Operators(visitor): Operators,
-    Path(key): Path<String>,
+    Path((key, what)): Path<(String, String)>,
     Form(Nothing {}): Form<Nothing>,
 ) -> Result<Response, Trouble> {
     let meeting = meeting_key(&key)?;
-    let done = |view: LiveDoneView| format!("Let in: {}.", words::counted(view.calls, "caller"));
-    Ok(act(&console, &visitor, meeting, LiveCommand::Admit { meeting, call: None }, done).await)
+    let (command, done): (_, fn(LiveDoneView) -> String) = match what.as_str() {
+        "admit" => (LiveCommand::Admit { meeting, call: None }, |view| {
+            format!("Let in: {}.", words::counted(view.calls, "caller"))
+        }),
+        "lock" => (LiveCommand::Lock { meeting, locked: true }, |_| {
+            "The meeting is locked: new callers wait in the lobby.".to_owned()
+        }),
+        "unlock" => (LiveCommand::Lock { meeting, locked: false }, |_| "The meeting is open again.".to_owned()),
+        _ => return Err(Trouble::nothing_here()),
+    };
+    Ok(act(&console, &visitor, meeting, command, done).await)
 }
 
-async fn lock(
+async fn act_on_call(
     State(console): State<Console>,
     Operators(visitor): Operators,
-    Path(key): Path<String>,
+    Path((key, call, what)): Path<(String, String, String)>,
     Form(Nothing {}): Form<Nothing>,
 ) -> Result<Response, Trouble> {
-    let meeting = meeting_key(&key)?;
-    let done = |_| "The meeting is locked: new callers wait in the lobby.".to_owned();
-    Ok(act(&console, &visitor, meeting, LiveCommand::Lock { meeting, locked: true }, done).await)
-}
-
-async fn unlock(
-    State(console): State<Console>,
-    Operators(visitor): Operators,
-    Path(key): Path<String>,
-    Form(Nothing {}): Form<Nothing>,
-) -> Result<Response, Trouble> {
-    let meeting = meeting_key(&key)?;
-    let done = |_| "The meeting is open again.".to_owned();
-    Ok(act(&console, &visitor, meeting, LiveCommand::Lock { meeting, locked: false }, done).await)
+    let (meeting, call) = (meeting_key(&key)?, call_key(&call)?);
+    let (command, done): (_, fn(LiveDoneView) -> String) = match what.as_str() {
+        "admit" => (LiveCommand::Admit { meeting, call: Some(call) }, |_| "The caller is let in.".to_owned()),
+        "mute" => (LiveCommand::Mute { call, muted: true }, |_| "The caller is muted.".to_owned()),
+        "unmute" => (LiveCommand::Mute { call, muted: false }, |_| "The caller is heard again.".to_owned()),
+        "remove" => (LiveCommand::Remove { call }, |_| "The caller is removed.".to_owned()),
+        _ => return Err(Trouble::nothing_here()),
+    };
+    Ok(act(&console, &visitor, meeting, command, done).await)
 }
 
 async fn ask_end(
@@ -244,45 +243,4 @@ async fn end(
     let administrator = visitor.administrator(&console.site);
     let outcome = administrator.act_live(&console.site.live, LiveCommand::End { meeting }).await;
     Ok(console.done(&visitor, "/live", outcome, |_| Flash::done("The meeting was ended for all.")))
-}
-
-async fn admit(
-    State(console): State<Console>,
-    Operators(visitor): Operators,
-    Path((key, call)): Path<(String, String)>,
-    Form(Nothing {}): Form<Nothing>,
-) -> Result<Response, Trouble> {
-    let (meeting, call) = (meeting_key(&key)?, call_key(&call)?);
-    let command = LiveCommand::Admit { meeting, call: Some(call) };
-    Ok(act(&console, &visitor, meeting, command, |_| "The caller is let in.".to_owned()).await)
-}
-
-async fn mute(
-    State(console): State<Console>,
-    Operators(visitor): Operators,
-    Path((key, call)): Path<(String, String)>,
-    Form(Nothing {}): Form<Nothing>,
-) -> Result<Response, Trouble> {
-    let command = LiveCommand::Mute { call: call_key(&call)?, muted: true };
-    Ok(act(&console, &visitor, meeting_key(&key)?, command, |_| "The caller is muted.".to_owned()).await)
-}
-
-async fn unmute(
-    State(console): State<Console>,
-    Operators(visitor): Operators,
-    Path((key, call)): Path<(String, String)>,
-    Form(Nothing {}): Form<Nothing>,
-) -> Result<Response, Trouble> {
-    let command = LiveCommand::Mute { call: call_key(&call)?, muted: false };
-    Ok(act(&console, &visitor, meeting_key(&key)?, command, |_| "The caller is heard again.".to_owned()).await)
-}
-
-async fn remove(
-    State(console): State<Console>,
-    Operators(visitor): Operators,
-    Path((key, call)): Path<(String, String)>,
-    Form(Nothing {}): Form<Nothing>,
-) -> Result<Response, Trouble> {
-    let command = LiveCommand::Remove { call: call_key(&call)? };
-    Ok(act(&console, &visitor, meeting_key(&key)?, command, |_| "The caller is removed.".to_owned()).await)
 }
