@@ -135,6 +135,7 @@ async fn nothing_here(address: Uri) -> Response {
     }
 }
 
-async fn not_that_way() -> Problem {
-    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method", "this address does not take this method")
+async fn not_that_way(address: Uri) -> Response {
+    let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method", "this address does not take this method");
+    if address.path().starts_with("/api/") { problem.into_response() } else { Trouble::from(problem).into_response() }
 }

@@ -142,5 +142,21 @@ async fn an_operator_looks_and_another_role_shows_more() {
     sign_in(&browser, OPERATOR).await;
     browser.go("/settings").await;
     browser.wait_for_text("Digits of a PIN").await;
+
+    // A token is shown once, and revoked after a question.
+    browser.go("/accounts").await;
+    browser.press_on("details:has(#token-label) summary").await;
+    browser.fill("#token-label", "Wallboard").await;
+    browser.press("Make").await;
+    browser.wait_for_text("The token is made").await;
+    let token = browser.find("#once-value").await.text().await.unwrap();
+    assert!(token.len() >= 32, "{token:?} is no token");
+    browser.page.refresh().await.unwrap();
+    browser.wait_for_text("Wallboard").await;
+    assert!(!browser.page.source().await.unwrap().contains(&token), "a reload shows the token again");
+    browser.press("Revoke…").await;
+    browser.wait_for_text("Revoke this token?").await;
+    browser.press("Revoke the token").await;
+    browser.wait_for_text("Wallboard does not work any more").await;
     browser.close().await;
 }

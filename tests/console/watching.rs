@@ -21,8 +21,12 @@ async fn somebody_guesses_and_his_number_is_masked() {
     browser.go("/alerts").await;
     browser.wait_for_text("All is quiet").await;
 
+    // The overview is open while he calls, and is not reloaded.
+    browser.go("/").await;
+    browser.wait_for_text("Nobody is on the phone").await;
     let caller = Caller::dial(server.sip, Dial { from: NUMBER.to_owned(), ..Dial::from("127.0.0.1") });
     caller.wait_established();
+    browser.wait_for_text("1\non the phone now").await;
     // Whatever the store made up for Anna, these two are not hers.
     let wrong = ["1111111", "2222222"].map(|id| if id == anna.conference_id { "3333333" } else { id });
     for (tries, id) in wrong.into_iter().enumerate() {

@@ -16,7 +16,7 @@ use super::form::{Form, Nothing};
 use super::frame::{Frame, Place};
 use super::trouble::Trouble;
 use super::visitor::Administrators;
-use super::{Console, optional, page, words};
+use super::{Confirmation, Console, optional, page, words};
 use crate::admin::{AccountLinkView, AccountView, AdminError, TokenView};
 use crate::credentials::{AccountPage, ApiTokenKey, Identity, NewAccount, NewApiToken, Role, StoreError};
 use crate::web::auth::sign_in::Client;
@@ -40,7 +40,7 @@ pub fn routes() -> Router<Console> {
         .route("/accounts/{name}/disable", post(disable))
         .route("/accounts/{name}/enable", post(enable))
         .route("/tokens", post(make_token))
-        .route("/tokens/{key}/revoke", post(revoke_token))
+        .route("/tokens/{key}/revoke", get(ask_revoke_token).post(revoke_token))
 }
 
 #[derive(Template)]
@@ -198,6 +198,30 @@ async fn make_token(
         console.show_once(&visitor, PATH, shown);
         Flash::done("The token is made.")
     }))
+}
+
+async fn ask_revoke_token(
+    State(console): State<Console>,
+    Administrators(visitor): Administrators,
+    Path(key): Path<u64>,
+) -> Result<Response, Trouble> {
+    let tokens = visitor.administrator(&console.site).tokens().await?;
+    let token = tokens.into_iter().find(|token| token.key == key).ok_or_else(Trouble::nothing_here)?;
+    let confirmation = Confirmation {
+        title: "Revoke this token?".to_owned(),
+        lines: vec![format!(
+            "Whatever program uses “{}” is refused from its next request on. It can't be taken back: the program would \
+             need a new token.",
+            token.label
+        )],
+        action: format!("/tokens/{key}/revoke"),
+        button: "Revoke the token",
+        back: PATH.to_owned(),
+        back_name: "Sign-ins".to_owned(),
+        sending: None,
+        mails: "",
+    };
+    console.confirm(&visitor, Place::Accounts, confirmation).await
 }
 
 async fn revoke_token(

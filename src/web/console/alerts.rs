@@ -16,6 +16,7 @@ use super::{Console, address, page, words};
 use crate::admin::{AlertView, BudgetView};
 use crate::credentials::budget::Budget;
 use crate::credentials::{AlertKey, AlertPage, ClearBudgets};
+use crate::web::auth::Role;
 
 const ROWS: u32 = 50;
 
@@ -91,7 +92,9 @@ async fn list(
     let last = alerts.last().filter(|_| more).map(|last| last.key.to_string());
     let next = last.map(|last| address("/alerts", &[("before", &last)]));
     let first = asked.before.map(|_| "/alerts".to_owned());
-    let budgets = administrator.budgets().await?.into_iter().map(Counted::new).collect();
+    let budgets =
+        if visitor.principal.role == Role::Administrator { administrator.budgets().await? } else { Vec::new() };
+    let budgets = budgets.into_iter().map(Counted::new).collect();
     let alerts = alerts.into_iter().map(Shown::new).collect();
     let frame = console.frame(&visitor, Place::Alerts, "/alerts").await;
     page(&AlertsPage { frame, alerts, budgets, next, first })
