@@ -59,7 +59,9 @@ impl Ear {
         let frame = moment.heard.classify(codec, codes);
         self.frames += 1;
         let fresh = moment.model.tick <= of.mode_since + moment.grace;
-        self.others = if frame == Frame::Other { self.others + 1 } else { 0 };
+        // In a meeting that is what there is to hear.
+        let fades = frame == Frame::Other && of.mode != Mode::Meeting;
+        self.others = if fades { self.others + 1 } else { 0 };
         self.silence = if frame == Frame::Silence { self.silence + 1 } else { 0 };
         let voices = match frame {
             Frame::Other => voices_in(codec, codes, moment.phones),

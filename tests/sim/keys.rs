@@ -23,6 +23,8 @@ struct CallKeys {
     /// Holds, changed addresses: keys may be lost. Octets from nowhere: they may be pressed, too.
     disturbed: bool,
     spoiled: bool,
+    /// A tone was taken to pieces before it was listened to.
+    torn: bool,
     /// The first packets of a key may be what his address is learned from; then they are lost.
     learned_by_keys: bool,
     received: String,
@@ -43,6 +45,7 @@ impl KeyBook {
             weather,
             disturbed: false,
             spoiled: false,
+            torn: false,
             learned_by_keys,
             received: String::new(),
             closed_at: u64::MAX,
@@ -60,6 +63,11 @@ impl KeyBook {
             call.disturbed = true;
             call.spoiled |= spoiled;
         }
+    }
+
+    /// In every call that is on.
+    pub fn tones_are_torn(&mut self) {
+        self.calls.values_mut().filter(|call| call.closed_at == u64::MAX).for_each(|call| call.torn = true);
     }
 
     pub fn weather(&mut self, call_id: &str, weather: Weather) {
@@ -110,8 +118,8 @@ impl KeyBook {
         let lossy = loss_percent > LOSS_PERCENT || burst > 1 || silent_up;
         // A tone that loss has torn can be two; where no event is left to say that it is one, it stays so.
         let is_torn = match of.keys {
-            Keys::InBand => loss_percent > 0.0 || jitter_ms > 0,
-            Keys::EventsAndTones => lossy,
+            Keys::InBand => of.torn || loss_percent > 0.0 || jitter_ms > 0,
+            Keys::EventsAndTones => of.torn || lossy,
             Keys::Events | Keys::Info => false,
         };
         let mismatch = || Some(format!("{call}: pressed {pressed}, received {} ({:?})", of.received, of.keys));

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use anteroom::engine::{CallOverview, CallState, Counts, LiveCommand};
-use anteroom::words::answer::{Conference, LobbyPolicy, PinAnswer};
+use anteroom::words::answer::{Conference, ConferenceAnswer, LobbyPolicy, PinAnswer};
 use anteroom::words::event::{CallFact, Event, MeetingEnd, MeetingFact, StartedBy};
 use anteroom::words::ids::{CallKey, ConferenceKey, LookupKey, MeetingKey};
 use anteroom::words::prompt::Prompt;
@@ -45,6 +45,7 @@ pub struct CallModel {
     wrong_ids: u32,
     wrong_pins: u32,
     pin_tries_used_up: bool,
+    id_tries_used_up: bool,
 }
 
 #[derive(Debug)]
@@ -107,6 +108,7 @@ impl Model {
             wrong_ids: 0,
             wrong_pins: 0,
             pin_tries_used_up: false,
+            id_tries_used_up: false,
         };
         self.calls.insert(call, model);
     }
@@ -145,9 +147,14 @@ impl Model {
         self.changed = true;
     }
 
-    pub fn conference_found(&mut self, call: CallKey, conference: &Conference) {
-        if let Some(of) = self.calls.get_mut(&call) {
-            of.found = Some(conference.clone());
+    /// To be called before the answer goes in.
+    pub fn conference_answer(&mut self, call: CallKey, lookup: LookupKey, answer: &ConferenceAnswer) {
+        let Some(of) = self.calls.get_mut(&call).filter(|of| of.asks == Some(lookup)) else { return };
+        of.asks = None;
+        match answer {
+            ConferenceAnswer::Found(conference) => of.found = Some(conference.clone()),
+            ConferenceAnswer::UnknownAndOutOfTries => of.id_tries_used_up = true,
+            ConferenceAnswer::Unknown | ConferenceAnswer::Unavailable => {}
         }
     }
 
@@ -158,6 +165,8 @@ impl Model {
             self.wrong(format!("{call} asks about a PIN though its tries are used up"));
         } else if for_pin && of.meeting.is_none() {
             self.wrong(format!("{call} asks about a PIN and has no seat"));
+        } else if !for_pin && of.id_tries_used_up {
+            self.wrong(format!("{call} asks about a conference ID though its tries are used up"));
         }
     }
 

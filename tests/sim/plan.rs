@@ -87,8 +87,16 @@ pub enum Action {
         conference: usize,
     },
     Survey,
+    /// All counts of wrong entries.
+    ClearBudgets,
     // The store:
     Store(Mood),
+    // The machine:
+    /// A media thread gets no processor for so many ticks.
+    Stall {
+        thread: usize,
+        ticks: u64,
+    },
     // The operator:
     ShutDown {
         grace_s: u64,
@@ -146,6 +154,8 @@ pub enum Mood {
     /// "Unavailable", at once.
     Away,
     Silent,
+    /// Nothing can be counted: so no entry is looked at that would have to be.
+    ReadOnly,
     /// The answer comes, and comes again later.
     Twice {
         ms: u64,
@@ -197,6 +207,8 @@ pub struct ConferencePlan {
     pub tones: bool,
 }
 
+pub const DEFAULT_BUDGETS: [u32; 6] = [20, 300, 20, 50, 500, 20];
+
 #[derive(Debug, Clone, PartialEq)]
 pub struct SettingsPlan {
     pub planes: usize,
@@ -212,6 +224,8 @@ pub struct SettingsPlan {
     pub prompt_ms: u64,
     /// Messages that one media thread takes from another before it is full.
     pub thread_room: usize,
+    /// What the organization's settings say, in the order of `Budget::ALL`.
+    pub budgets: [u32; 6],
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -271,6 +285,11 @@ impl Plan {
             media_silent_s: dice.between(4, 10),
             prompt_ms: *dice.pick(&[40, 200, 500, 1200]),
             thread_room: if dice.chance(30.0) { dice.between(1, 3) as usize } else { 4096 },
+            budgets: if dice.chance(40.0) {
+                std::array::from_fn(|_| dice.between(1, 5) as u32)
+            } else {
+                DEFAULT_BUDGETS
+            },
         };
         let conferences = ["1234567", "7654321"].iter().zip(["86420", "97531"]).map(|(id, pin)| ConferencePlan {
             id: (*id).into(),
@@ -324,7 +343,7 @@ impl Plan {
             return at + 1_000;
         }
         at += dice.between(150, 2_500);
-        if dice.chance(8.0) {
+        for _ in 0..dice.between(0, 25) / 23 {
             let wrong: String = (0..dice.between(1, 9)).map(|_| char::from(b'0' + dice.between(0, 9) as u8)).collect();
             at = self.press(dice, phone, &wrong, at) + dice.between(200, 6_000);
         }
@@ -337,7 +356,9 @@ impl Plan {
         if leads {
             at += *dice.pick(&[100, 800, 2_500, 8_000, 15_000]) + dice.between(0, 1_500);
             for _ in 0..dice.between(0, 5) / 5 + dice.between(0, 4) / 4 {
-                let wrong = format!("*{}#", dice.between(1_000, 99_999));
+                // Now and then the same one as others try.
+                let wrong = if dice.chance(30.0) { 11_223 } else { dice.between(1_000, 99_999) };
+                let wrong = format!("*{wrong}#");
                 at = self.press(dice, phone, &wrong, at) + dice.between(100, 2_500);
             }
             let end = if dice.chance(85.0) { "#" } else { "" };
@@ -397,7 +418,7 @@ impl Plan {
         let end = self.steps.iter().map(|step| step.at_ms).max().unwrap_or(0);
         for _ in 0..dice.between(0, 9) / 4 {
             let conference = usize::from(dice.chance(20.0));
-            let action = match dice.between(0, 9) {
+            let action = match dice.between(0, 12) {
                 0 => Action::ResetPin { conference },
                 1 => Action::ResetConferenceId { conference },
                 2 => Action::Disable { conference },
@@ -407,6 +428,12 @@ impl Plan {
                 6 => Action::Store(Mood::Away),
                 7 => Action::Store(Mood::Silent),
                 8 => Action::Store(Mood::Twice { ms: dice.between(100, 3_000) }),
+                9 => Action::Store(Mood::ReadOnly),
+                10 => Action::ClearBudgets,
+                11 => {
+                    let thread = dice.between(0, self.settings.planes as u64 - 1) as usize;
+                    Action::Stall { thread, ticks: *dice.pick(&[1, 2, 3, 4, 10, 40]) }
+                }
                 _ if dice.chance(20.0) => Action::ShutDown { grace_s: dice.between(0, 10) },
                 _ => Action::Store(Mood::Quick),
             };

@@ -1,14 +1,16 @@
-//! The credential store of a run: right in what it says, and unreliable in when it says it.
+//! The credential store of a run: right in what it says, and unreliable in when it says it. Its budgets are judged by the
+//! rules of the real store ([`budget`]); a ledger beside them knows nothing of those rules but their limits.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use anteroom::attendant::Question;
+use anteroom::credentials::budget::{self, Budget, Charge, PinTry, Verdict};
+use anteroom::credentials::contract::Origin;
+use anteroom::credentials::settings::Settings;
 use anteroom::words::answer::{Announcements, Conference, ConferenceAnswer, LobbyPolicy, PinAnswer};
 use anteroom::words::ids::{ConferenceId, ConferenceKey, UserKey};
 
-use super::plan::{ConferencePlan, Mood};
-
-/// Wrong PINs on one conference, over all calls, before no further one is looked at.
-const PIN_BUDGET: u32 = 6;
-const CONFERENCE_ID_BUDGET: u32 = 8;
+use super::plan::{ConferencePlan, DEFAULT_BUDGETS, Mood};
 
 #[derive(Debug, Clone)]
 pub enum Answer {
@@ -21,7 +23,6 @@ struct Row {
     id: String,
     pin: String,
     disabled: bool,
-    wrong_pins: u32,
     conference: Conference,
 }
 
@@ -30,16 +31,32 @@ pub struct Store {
     pub mood: Mood,
     rows: Vec<Row>,
     resets: u32,
-    wrong_ids: u32,
+    settings: Settings,
+    limits: [u32; 6],
+    /// Windows are an hour and more: within a run none ends.
+    counts: BTreeMap<(Budget, String), u32>,
+    known: BTreeSet<(String, UserKey)>,
+    ledger: Ledger,
+    pub wrong: Vec<String>,
+}
+
+/// Wrong entries that were looked at since the counts were cleared.
+#[derive(Debug, Default)]
+struct Ledger {
+    conference_ids: BTreeMap<String, u32>,
+    pins_of_caller: BTreeMap<String, u32>,
+    /// By callers whom nobody knows.
+    pins_of_organizer: BTreeMap<UserKey, u32>,
+    same_pin: BTreeMap<String, u32>,
+    of_trunk: u32,
 }
 
 impl Store {
-    pub fn new(plans: &[ConferencePlan]) -> Store {
+    pub fn new(plans: &[ConferencePlan], limits: [u32; 6]) -> Store {
         let row = |(number, plan): (usize, &ConferencePlan)| Row {
             id: plan.id.clone(),
             pin: plan.pin.clone(),
             disabled: false,
-            wrong_pins: 0,
             conference: Conference {
                 key: ConferenceKey(number as u64 + 1),
                 organizer: UserKey(number as u64 + 1),
@@ -49,7 +66,23 @@ impl Store {
                 announcements: if plan.tones { Announcements::Tones } else { Announcements::Off },
             },
         };
-        Store { mood: Mood::Quick, rows: plans.iter().enumerate().map(row).collect(), resets: 0, wrong_ids: 0 }
+        let mut settings = Settings::default();
+        assert_eq!(Budget::ALL.map(|budget| budget.limit(&settings)), DEFAULT_BUDGETS);
+        for (budget, limit) in Budget::ALL.into_iter().zip(limits) {
+            let key = format!("budget_{}", budget.name().replace('-', "_"));
+            settings.set(&key, &limit.to_string()).expect("a setting");
+        }
+        Store {
+            mood: Mood::Quick,
+            rows: plans.iter().enumerate().map(row).collect(),
+            resets: 0,
+            settings,
+            limits,
+            counts: BTreeMap::new(),
+            known: BTreeSet::new(),
+            ledger: Ledger::default(),
+            wrong: Vec::new(),
+        }
     }
 
     pub fn organizer(&self, conference: usize) -> String {
@@ -62,32 +95,111 @@ impl Store {
     }
 
     /// As the store stands at this moment.
-    pub fn answer(&mut self, question: &Question) -> Answer {
+    pub fn answer(&mut self, question: &Question, origin: &Origin) -> Answer {
         match question {
             Question::Conference { id } => {
                 let found = self.rows.iter().find(|row| row.id == id.as_str() && !row.disabled);
                 Answer::Conference(match found {
                     Some(row) => ConferenceAnswer::Found(row.conference.clone()),
-                    None => {
-                        self.wrong_ids += 1;
-                        let used_up = self.wrong_ids > CONFERENCE_ID_BUDGET;
-                        if used_up { ConferenceAnswer::UnknownAndOutOfTries } else { ConferenceAnswer::Unknown }
-                    }
+                    None if self.mood == Mood::ReadOnly => ConferenceAnswer::Unavailable,
+                    None => self.unknown(origin),
                 })
             }
             Question::Pin { conference, pin } => {
-                let row = self.rows.iter_mut().find(|row| row.conference.key == *conference && !row.disabled);
+                let row = self.rows.iter().find(|row| row.conference.key == *conference && !row.disabled);
                 Answer::Pin(match row {
-                    Some(row) if row.wrong_pins >= PIN_BUDGET => PinAnswer::OutOfTries,
-                    Some(row) if row.pin == pin.expose() => PinAnswer::Right,
+                    Some(_) if self.mood == Mood::ReadOnly => PinAnswer::Unavailable,
                     Some(row) => {
-                        row.wrong_pins += 1;
-                        PinAnswer::Wrong
+                        let (organizer, is_right) = (row.conference.clone(), row.pin == pin.expose());
+                        self.pin(&organizer, pin.expose(), is_right, origin)
                     }
                     None => PinAnswer::Wrong,
                 })
             }
         }
+    }
+
+    fn unknown(&mut self, origin: &Origin) -> ConferenceAnswer {
+        let charges = budget::conference_id_charges(origin, &self.settings);
+        let counts = self.standing(&charges);
+        if !budget::judge_conference_id(&charges, &counts) {
+            return ConferenceAnswer::UnknownAndOutOfTries;
+        }
+        self.charge(&charges);
+        let tries = self.ledger.conference_ids.entry(origin.caller().to_owned()).or_default();
+        *tries += 1;
+        if *tries > self.limits[0] || self.ledger.conference_ids.values().sum::<u32>() > self.limits[1] {
+            self.wrong.push(format!("more wrong conference IDs than budgets: {:?}", self.ledger));
+        }
+        ConferenceAnswer::Unknown
+    }
+
+    fn pin(&mut self, of: &Conference, pin: &str, is_right: bool, origin: &Origin) -> PinAnswer {
+        let entry = PinTry {
+            organizer: of.organizer,
+            organizer_identity: &of.organizer_identity,
+            digits: 5,
+            origin,
+            fingerprint: pin,
+        };
+        let charges = budget::pin_charges(&entry, &self.settings);
+        let counts = self.standing(&charges);
+        let caller = (budget::caller_subject(origin), of.organizer);
+        let known = self.known.contains(&caller);
+        let verdict = budget::judge_pin(&charges, &counts, known);
+        let wrong_of_caller = self.ledger.pins_of_caller.get(origin.caller()).copied().unwrap_or(0);
+        if known && wrong_of_caller < self.limits[2] && verdict != Verdict::Check {
+            self.wrong.push(format!("{caller:?} is known, and gets {verdict:?}"));
+        }
+        if let Verdict::Refuse(_) = verdict {
+            return PinAnswer::OutOfTries;
+        }
+        if is_right && verdict == Verdict::Check {
+            self.known.insert(caller);
+            return PinAnswer::Right;
+        }
+        self.charge(&charges);
+        *self.ledger.pins_of_caller.entry(origin.caller().to_owned()).or_default() += 1;
+        if verdict == Verdict::Check {
+            let factor =
+                if wrong_of_caller <= budget::CLEAN_CALLER_WRONG_MAX { budget::CLEAN_CALLER_FACTOR } else { 1 };
+            if !known {
+                self.note_wrong_pin(of.organizer, pin, factor);
+            }
+        }
+        let most = self.ledger.pins_of_caller.values().max().copied().unwrap_or(0);
+        if most > self.limits[2] {
+            self.wrong.push(format!("more wrong PINs of a caller than his budget: {:?}", self.ledger));
+        }
+        PinAnswer::Wrong
+    }
+
+    /// `factor`: by how much the limits are larger for this caller.
+    fn note_wrong_pin(&mut self, organizer: UserKey, pin: &str, factor: u32) {
+        let Ledger { pins_of_organizer, same_pin, of_trunk, .. } = &mut self.ledger;
+        let (of_organizer, same) = (pins_of_organizer.entry(organizer).or_default(), same_pin.entry(pin.to_owned()));
+        let same = same.or_default();
+        (*of_organizer, *same, *of_trunk) = (*of_organizer + 1, *same + 1, *of_trunk + 1);
+        let [_, _, _, organizer_max, trunk_max, same_max] = self.limits.map(|limit| limit * factor);
+        if *of_organizer > organizer_max || *same > same_max || *of_trunk > trunk_max {
+            self.wrong.push(format!("more wrong PINs than budgets: {:?}", self.ledger));
+        }
+    }
+
+    fn standing(&self, charges: &[Charge]) -> Vec<u32> {
+        let count = |charge: &Charge| self.counts.get(&(charge.budget, charge.subject.clone())).copied().unwrap_or(0);
+        charges.iter().map(count).collect()
+    }
+
+    fn charge(&mut self, charges: &[Charge]) {
+        for charge in charges {
+            *self.counts.entry((charge.budget, charge.subject.clone())).or_default() += 1;
+        }
+    }
+
+    pub fn clear_budgets(&mut self) {
+        self.counts.clear();
+        self.ledger = Ledger::default();
     }
 
     pub fn unavailable(question: &Question) -> Answer {

@@ -9,7 +9,7 @@
 //! …what is told of it, as the test writes it with STORIES=write
 //! ```
 
-use super::plan::{Action, ConferencePlan, Keys, LeaderLeaves, PhonePlan, Plan, SettingsPlan, Step};
+use super::plan::{Action, ConferencePlan, DEFAULT_BUDGETS, Keys, LeaderLeaves, PhonePlan, Plan, SettingsPlan, Step};
 use super::sounds::VOICES_HZ;
 
 pub struct Story {
@@ -35,6 +35,7 @@ pub fn quiet_plan(leader_leaves: LeaderLeaves) -> Plan {
         media_silent_s: 30,
         prompt_ms: 200,
         thread_room: 4096,
+        budgets: DEFAULT_BUDGETS,
     };
     let conference = ConferencePlan {
         id: "1234567".into(),
