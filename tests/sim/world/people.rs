@@ -263,7 +263,9 @@ impl World {
             let mut bytes: Vec<u8> = (0..length).map(|_| self.dice.next() as u8).collect();
             if number % 2 == 0 && length > 1 {
                 (bytes[0], bytes[1]) = (0x80, [0, 8, 101][number % 3]);
-                // Noise would be a voice.
+            }
+            // Noise would be a voice, also where chance alone makes a packet of it.
+            if bytes.len() > 12 && bytes[0] >> 6 == 2 && matches!(bytes[1] & 0x7F, 0 | 8) {
                 let quiet = anteroom::wire::g711::silence(self.phones[phone].codec());
                 bytes.iter_mut().skip(12).for_each(|octet| *octet = quiet);
             }
