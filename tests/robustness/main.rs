@@ -11,6 +11,7 @@
 //! | [`injection`] | RTP and RTCP of others on a call's ports: RTP Bleed, injected voice and keys |
 //! | [`mistakes`] | what keeps the server from starting, each explained in one line |
 //! | [`secrecy`] | a whole call, and no PIN anywhere afterwards |
+//! | [`timing`] | how long an entry takes to be answered, by a caller's ear |
 //! | [`raw`] | SIP by hand, for what no library would send |
 
 #[path = "../support/caller.rs"]
@@ -28,4 +29,5 @@ mod mistakes;
 mod overload;
 mod raw;
 mod secrecy;
+mod timing;
 mod torture;
