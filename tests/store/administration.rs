@@ -27,6 +27,7 @@ crate::stories! {
     the_last_administrator_stays
     records_and_alerts
     live_requests_reach_the_server_that_has_the_meeting
+    a_server_learns_which_of_its_meetings_have_another_id_or_none
     settings_and_mail_texts
     the_audit_is_paged_and_searched
 }
@@ -503,6 +504,33 @@ async fn live_requests_reach_the_server_that_has_the_meeting(place: Place) {
     assert!(other.take_live_requests("b", &hosted).await.unwrap().is_empty(), "who asked waits no longer");
     let audit = store.audit(&AuditPage::newest(1)).await.unwrap();
     assert_eq!((audit[0].action.as_str(), audit[0].detail.as_str()), ("meeting.live", "lock"), "it was asked for");
+}
+
+async fn a_server_learns_which_of_its_meetings_have_another_id_or_none(place: Place) {
+    let (store, other) = (place.store().await, place.store().await);
+    let (anna, _) = enable(&store, "anna@example.com", None).await;
+    let (bob, _) = enable(&store, "bob@example.com", None).await;
+    let planned = store.schedule_meeting(&admin(), &bob.identity, &plan(&place, "Budget", DAY)).await.unwrap();
+    let key = async |id: ConferenceId| store.conference(&id).await.unwrap().unwrap().key;
+    let hers = key(anna.conference_id.unwrap()).await;
+    let his = key(bob.conference_id.unwrap()).await;
+    // More than go into one statement, most of them nobody's.
+    let mut hosted: Vec<ConferenceKey> = (1_000..1_250).map(ConferenceKey).collect();
+    hosted.extend([hers, his, planned.key]);
+    let found = other.conference_ids(&hosted).await.unwrap();
+    assert_eq!(found.keys().copied().collect::<Vec<_>>(), [hers, his, planned.key]);
+    assert_eq!(found[&planned.key], planned.conference_id);
+
+    let anna = store.reset_conference_id(&admin(), &anna.identity, None).await.unwrap();
+    assert_eq!(other.conference_ids(&hosted).await.unwrap()[&hers], anna.conference_id.unwrap());
+    store.cancel_meeting(&admin(), planned.key).await.unwrap();
+    assert_eq!(other.conference_ids(&hosted).await.unwrap().len(), 2);
+    store.disable_user(&admin(), &bob.identity, None).await.unwrap();
+    assert_eq!(other.conference_ids(&hosted).await.unwrap().into_keys().collect::<Vec<_>>(), [hers]);
+    // Enabled again he has a conference of his own, and those who wait for the old one wait in vain all the same.
+    enable(&store, "bob@example.com", None).await;
+    assert_eq!(other.conference_ids(&hosted).await.unwrap().into_keys().collect::<Vec<_>>(), [hers]);
+    assert!(other.conference_ids(&[]).await.unwrap().is_empty());
 }
 
 async fn settings_and_mail_texts(place: Place) {
