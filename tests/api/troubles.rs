@@ -1,17 +1,49 @@
 //! Two administrators at once, and a store that is away in the middle: clear words, the right status, nothing half done.
 
-use anteroom::config::{StoreConfig, StoreUrl};
+use anteroom::config::StoreUrl;
 use anteroom::credentials::{Origin, Store};
 use anteroom::words::answer::PinAnswer;
 use anteroom::words::secret::Secret;
 use serde_json::json;
 use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{ConnectOptions, Executor};
+use sqlx::{ConnectOptions, Connection, Executor, PgConnection, SqliteConnection};
 
 use crate::client::Site;
 
 fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()
+}
+
+/// Another program holds what every change needs. Who only looks is not kept from it.
+enum Away {
+    Sqlite(SqliteConnection),
+    Postgres(PgConnection),
+}
+
+async fn nobody_writes(store: &StoreUrl) -> Away {
+    match store {
+        StoreUrl::Sqlite(path) => {
+            let mut other = SqliteConnectOptions::new().filename(path).connect().await.unwrap();
+            other.execute("BEGIN IMMEDIATE").await.unwrap();
+            Away::Sqlite(other)
+        }
+        StoreUrl::Postgres(url) => {
+            let mut other = PgConnection::connect(url.expose()).await.unwrap();
+            other.execute("BEGIN").await.unwrap();
+            other.execute("LOCK TABLE audit IN EXCLUSIVE MODE").await.unwrap();
+            Away::Postgres(other)
+        }
+        StoreUrl::Memory => unreachable!("a server of the tests has a store that others reach"),
+    }
+}
+
+impl Away {
+    async fn ends(self) {
+        match self {
+            Away::Sqlite(mut other) => other.execute("ROLLBACK").await.map(drop).unwrap(),
+            Away::Postgres(mut other) => other.execute("ROLLBACK").await.map(drop).unwrap(),
+        }
+    }
 }
 
 #[test]
@@ -40,8 +72,7 @@ fn two_who_reset_a_pin_at_once_get_a_pin_each_and_the_last_one_holds() {
     let audit = site.administrator.get("/audit?search=user.reset-pin").json();
     assert_eq!(audit["items"].as_array().unwrap().len(), pins.len(), "each is audited");
     let holds = runtime().block_on(async {
-        let url = StoreUrl::Sqlite(site.server.folder().join("anteroom.db"));
-        let store = Store::open(&StoreConfig { url, key_file: None }).await.unwrap();
+        let store = Store::open(&site.server.store_config()).await.unwrap();
         for budget in ["budget_caller_pins", "budget_organizer_pins"] {
             let actor = anteroom::credentials::Actor::new("test", "test");
             // More tries than are allowed to anybody outside.
@@ -89,9 +120,7 @@ fn a_store_that_is_away_in_the_middle_says_so_and_nothing_is_half_done() {
     let audit = administrator.get("/audit?limit=1000").text;
 
     let runtime = runtime();
-    let path = site.server.folder().join("anteroom.db");
-    let mut other = runtime.block_on(SqliteConnectOptions::new().filename(&path).connect()).unwrap();
-    runtime.block_on(other.execute("BEGIN IMMEDIATE")).unwrap();
+    let away = runtime.block_on(nobody_writes(&site.server.store_config().url));
     let number = json!({"number": "+49 30 1234567"});
     let requests = [
         ("POST", "/users/anna@example.com/reset-pin", None),
@@ -114,7 +143,7 @@ fn a_store_that_is_away_in_the_middle_says_so_and_nothing_is_half_done() {
         // Who only looks needs nobody's lock.
         assert_eq!(administrator.get("/users").status, 200);
     });
-    runtime.block_on(other.execute("ROLLBACK")).unwrap();
+    runtime.block_on(away.ends());
 
     assert_eq!(administrator.get("/users/anna@example.com").text, before);
     assert_eq!(administrator.get("/audit?limit=1000").text, audit, "what was not done is not told as done");

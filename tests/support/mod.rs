@@ -14,6 +14,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use anteroom::config::{Config, StoreConfig};
+
 /// How long a server may take to start on a busy machine.
 const START: Duration = Duration::from_secs(60);
 
@@ -156,6 +158,12 @@ impl Server {
 
     pub fn folder(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// Where its store lies, for a test that looks into it.
+    pub fn store_config(&self) -> StoreConfig {
+        let of_the_store: Vec<&String> = self.settings.iter().filter(|setting| setting.starts_with("store.")).collect();
+        Config::from_settings(&of_the_store).unwrap().store
     }
 
     /// Everything in its database as text, where that is PostgreSQL. (A file is in its folder.)
