@@ -4,6 +4,7 @@
 use std::fmt;
 
 use super::dice::Dice;
+use super::sounds::VOICES_HZ;
 
 /// One thing that somebody does. The only way in which anything happens in a run.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -304,6 +305,7 @@ impl Plan {
             plan.roll_phone(dice, number);
         }
         plan.roll_others(dice);
+        plan.roll_stubborn(&mut Dice::new(seed, 3));
         plan.steps.sort_by_key(|step| step.at_ms);
         plan.end_ms = plan.steps.last().map_or(0, |step| step.at_ms) + dice.between(100, 5_000);
         plan
@@ -412,6 +414,34 @@ impl Plan {
         };
         self.step(at, phone, action);
         at
+    }
+
+    /// Now and then somebody tries one PIN after the other. By dice of his own: the others are as they are without him.
+    fn roll_stubborn(&mut self, dice: &mut Dice) {
+        let phone = self.phones.len();
+        if phone == VOICES_HZ.len() || !dice.chance(4.0) {
+            return;
+        }
+        self.phones.push(PhonePlan {
+            keys: *dice.pick(&[Keys::Events, Keys::Info]),
+            a_law: dice.chance(50.0),
+            tcp: false,
+            offers: true,
+            session_timer: false,
+            translated: dice.chance(20.0),
+            no_ack: false,
+            asserted: None,
+            phase_us: dice.between(0, 19_999),
+            suppresses_silence: false,
+        });
+        let mut at = dice.between(0, 6_000);
+        self.step(at, phone, Action::Dial);
+        let id = self.conferences[usize::from(dice.chance(20.0))].id.clone();
+        at = self.press(dice, phone, &id, at + 1_500) + dice.between(200, 7_000);
+        for _ in 0..dice.between(4, 8) {
+            let wrong = format!("*{}#", dice.between(1_000, 99_999));
+            at = self.press(dice, phone, &wrong, at) + dice.between(300, 3_000);
+        }
     }
 
     fn roll_others(&mut self, dice: &mut Dice) {
