@@ -8,7 +8,7 @@ use std::time::Duration;
 use anteroom::words::secret::Secret;
 
 use super::caller::{Caller, Dial, SOON};
-use super::support::postgres::{Cluster, PASSWORD, new_database};
+use super::support::postgres::{Cluster, PASSWORD, ask, new_database};
 use super::support::{Folder, Organizer, Server};
 
 /// Two servers each with callers: this many of the suite at once are enough for two cores.
@@ -286,7 +286,9 @@ fn on_postgres_a_database_that_goes_away_costs_nobody_his_call() {
     server.wait_for_line(NO_ANSWER, SOON);
     let late = caller_of(&server, "late", &anna.conference_id);
     server.wait_for_lines(NO_ANSWER, 2, SOON);
-    for call in [&ben, &caller, &leader, &late] {
+    let later = caller_of(&server, "later", &anna.conference_id);
+    server.wait_for_lines(NO_ANSWER, 3, SOON);
+    for call in [&ben, &caller, &leader, &late, &later] {
         call.wait_heard(25);
         assert!(!call.has_ended());
     }
@@ -297,6 +299,8 @@ fn on_postgres_a_database_that_goes_away_costs_nobody_his_call() {
     assert_eq!((output.status.code(), errors.lines().count()), (Some(1), 1), "{errors}");
     assert!(errors.contains("postgres") && !errors.contains(PASSWORD), "{errors}");
 
+    later.hang_up();
+    server.wait_for_records(1, SOON);
     cluster.revive();
     caller.press(&format!("{}#", anna.pin));
     server.wait_for_lines("is in the meeting", 3, SOON);
@@ -307,8 +311,13 @@ fn on_postgres_a_database_that_goes_away_costs_nobody_his_call() {
     let audit = json(&server.command(&["audit", "--json"])).to_string();
     assert!(!audit.contains("user.reset-pin"), "{audit}");
     new_pin(&server.command(&["user", "reset-pin", "anna@example.com", "--json"]));
-    // Calls that ended meanwhile are in the store too.
+    // A call that ended meanwhile is in the store too.
     drop((ben, caller, leader, late));
-    server.wait_for_records(4, SOON);
+    server.wait_for_records(5, SOON);
+    let deadline = std::time::Instant::now() + SOON;
+    while ask(&store.url, "SELECT count(*) FROM call_records") != "5" {
+        assert!(std::time::Instant::now() < deadline, "the records of five calls");
+        std::thread::sleep(Duration::from_millis(50));
+    }
     server.assert_keys_unlogged(&[&anna.pin, &zoe.pin, PASSWORD]);
 }

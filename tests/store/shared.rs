@@ -1,6 +1,9 @@
 //! What only a store has that machines share.
 
+use std::time::{Duration, Instant};
+
 use anteroom::config::{StoreConfig, StoreUrl};
+use anteroom::credentials::database::{self, Ask, sql};
 use anteroom::credentials::{AuditPage, OpenError, Origin, Store, StoreError};
 use anteroom::words::answer::{ConferenceAnswer, PinAnswer};
 
@@ -86,6 +89,48 @@ async fn on_postgres_a_database_that_was_away_comes_back() {
     let ConferenceAnswer::Found(conference) = found else { panic!() };
     assert_eq!(store.verify_pin(conference.key, &pin, &origin).await.unwrap(), PinAnswer::Right);
     assert_eq!(store.audit(&AuditPage::newest(9)).await.unwrap().len(), 2, "the refused reset left nothing");
+}
+
+/// Its machine hangs in the middle of every question: each is given up, and no connection is lost to the pool by it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL (Debian: postgresql); tests/run installs and runs it"]
+async fn on_postgres_a_database_that_falls_silent_is_not_waited_for() {
+    let cluster = Cluster::start();
+    let folder = Folder::new();
+    let config =
+        StoreConfig { url: StoreUrl::Postgres(cluster.new_database()), key_file: Some(folder.0.join("server.key")) };
+    let store = Store::open(&config).await.unwrap();
+    let (anna, _) = enable(&store, "anna@example.com", None).await;
+    let StoreUrl::Postgres(url) = &config.url else { panic!() };
+    let database = database::postgres::open(url).await.unwrap();
+    let slow = || async { (&database).all(sql("SELECT CAST(pg_sleep(5) AS TEXT)")).await };
+    // More than the pool has connections.
+    let asked = futures_util::future::join_all((0..6).map(|_| slow()));
+    let (answers, _) = tokio::join!(asked, async {
+        let busy = "SELECT count(*) FROM pg_stat_activity
+                    WHERE pid <> pg_backend_pid() AND state = 'active' AND query LIKE '%pg_sleep%'";
+        while cluster.psql(busy).unwrap() != "4" {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        cluster.freeze();
+        let error = store.reset_pin(&admin(), &anna.identity, None).await.unwrap_err();
+        assert!(matches!(error, StoreError::Unavailable(_)), "{error}");
+    });
+    for answer in answers {
+        let error = answer.err().expect("a frozen database answers nothing").to_string();
+        assert!(error.contains("can't be used now") && !error.contains('\n'), "{error}");
+    }
+    cluster.thaw_for_new_connections();
+    let patience = Instant::now() + Duration::from_secs(20);
+    while let Err(error) = (&database).one(sql("SELECT count(*) AS users FROM users")).await {
+        assert!(Instant::now() < patience, "silent connections keep their places: {error}");
+    }
+    cluster.thaw();
+    store.reset_pin(&admin(), &anna.identity, None).await.unwrap();
+    assert_eq!(store.audit(&AuditPage::newest(9)).await.unwrap().len(), 2, "the refused reset left nothing");
+    for answer in futures_util::future::join_all((0..4).map(|_| slow())).await {
+        assert_eq!(answer.unwrap().len(), 1);
+    }
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use anteroom::config::{StoreConfig, StoreUrl};
@@ -21,6 +21,7 @@ pub struct Cluster {
     folder: PathBuf,
     binaries: PathBuf,
     shell: Child,
+    is_frozen: AtomicBool,
 }
 
 const RUN: &str = r#"
@@ -50,7 +51,7 @@ impl Cluster {
         let made = initdb.output().unwrap();
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
         let shell = Cluster::run(&binaries, &folder);
-        let cluster = Cluster { folder, binaries, shell };
+        let cluster = Cluster { folder, binaries, shell, is_frozen: AtomicBool::new(false) };
         cluster.wait_until_ready();
         cluster
     }
@@ -84,9 +85,7 @@ impl Cluster {
 
     /// Stops it at once, as when its machine dies: no farewell to anybody.
     pub fn kill(&mut self) {
-        let pid = std::fs::read_to_string(self.folder.join("postmaster.pid")).unwrap();
-        let pid = pid.lines().next().unwrap();
-        assert!(Command::new("kill").args(["-QUIT", pid]).status().unwrap().success());
+        assert!(Command::new("kill").args(["-QUIT", &self.postmaster()]).status().unwrap().success());
         let patience = Instant::now() + Duration::from_secs(30);
         while self.psql_works() || self.folder.join("postmaster.pid").exists() {
             assert!(Instant::now() < patience, "it does not stop");
@@ -100,6 +99,38 @@ impl Cluster {
         self.shell.wait().unwrap();
         self.shell = Cluster::run(&self.binaries, &self.folder);
         self.wait_until_ready();
+    }
+
+    /// Every process of it stands still: connections stay open and nothing is answered, as when its machine hangs.
+    pub fn freeze(&self) {
+        self.is_frozen.store(true, Ordering::SeqCst);
+        self.signal_all("-STOP");
+    }
+
+    pub fn thaw(&self) {
+        self.signal_all("-CONT");
+        self.is_frozen.store(false, Ordering::SeqCst);
+    }
+
+    /// Who connects anew is served; connections that were there stay silent.
+    pub fn thaw_for_new_connections(&self) {
+        assert!(Command::new("kill").args(["-CONT", &self.postmaster()]).status().unwrap().success());
+    }
+
+    fn postmaster(&self) -> String {
+        let pids = std::fs::read_to_string(self.folder.join("postmaster.pid")).unwrap();
+        pids.lines().next().unwrap().to_owned()
+    }
+
+    fn signal_all(&self, signal: &str) {
+        let postmaster = self.postmaster();
+        // The postmaster first: then there will be no further ones.
+        assert!(Command::new("kill").args([signal, &postmaster]).status().unwrap().success());
+        let children = std::fs::read_to_string(format!("/proc/{postmaster}/task/{postmaster}/children")).unwrap();
+        for child in children.split_whitespace() {
+            // One may have ended meanwhile.
+            let _ = Command::new("kill").args([signal, child]).stderr(Stdio::null()).status();
+        }
     }
 
     /// The answer of one statement. `None`: it failed.
@@ -121,6 +152,10 @@ impl Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
+        // A test that failed while it was frozen.
+        if self.is_frozen.load(Ordering::SeqCst) {
+            self.thaw();
+        }
         if let Some(mut input) = self.shell.stdin.take() {
             let _ = input.write_all(b"\n");
         }
@@ -137,6 +172,13 @@ pub fn shared() -> &'static Cluster {
 /// A new, empty database in the shared cluster.
 pub fn new_database() -> Secret {
     shared().new_database()
+}
+
+/// The answer of one statement in this database.
+pub fn ask(url: &Secret, sql: &str) -> String {
+    let done = Command::new(binaries().join("psql")).args(["-X", "-At", "-c", sql, url.expose()]).output().unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    String::from_utf8(done.stdout).unwrap().trim().to_owned()
 }
 
 /// Everything in a database, as text: tables with their rows, bytes in hexadecimal.

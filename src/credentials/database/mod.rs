@@ -16,6 +16,7 @@
 //! | a change | is on the disk before it is told | the same |
 //! | a count | survives a killed process | survives a killed server; losing a second of them with the mains is no attack |
 //! | lost connection | there is none | found before a statement is sent, and made anew |
+//! | no answer | after 4 s, where another one writes | after 4 s for a connection, 12 s for an answer |
 //!
 //! In memory there is one connection: who holds a transaction must not ask the [`Database`] beside it.
 
@@ -78,12 +79,14 @@ impl Database {
             // Begun as a writer, it never finds out too late that another one wrote in between.
             Database::Sqlite(pools) => Ok(Transaction::Sqlite(sqlite(pools).begin_with("BEGIN IMMEDIATE").await?)),
             Database::Postgres(pools) => {
-                let transaction = match postgres::begin(postgres(pools), locks).await {
-                    // The connection was lost between the look at it and its use: nothing was done yet.
-                    Err(sqlx::Error::Io(_)) => postgres::begin(postgres(pools), locks).await?,
-                    begun => begun?,
+                let begun = async {
+                    match postgres::begin(postgres(pools), locks).await {
+                        // The connection was lost between the look at it and its use: nothing was done yet.
+                        Err(sqlx::Error::Io(_)) => postgres::begin(postgres(pools), locks).await,
+                        begun => begun,
+                    }
                 };
-                Ok(Transaction::Postgres(transaction))
+                Ok(Transaction::Postgres(postgres::answered(begun).await?))
             }
         }
     }
@@ -117,7 +120,7 @@ impl Transaction {
     pub async fn commit(self) -> Result<(), StoreError> {
         match self {
             Transaction::Sqlite(transaction) => transaction.commit().await?,
-            Transaction::Postgres(transaction) => transaction.commit().await?,
+            Transaction::Postgres(transaction) => postgres::answered(transaction.commit()).await?,
         }
         Ok(())
     }

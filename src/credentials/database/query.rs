@@ -5,7 +5,7 @@ use sqlx::postgres::PgRow;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqlSafeStr, SqlStr};
 
-use super::{Database, Transaction};
+use super::{Database, Transaction, postgres};
 use crate::credentials::contract::{Identity, StoreError, Timestamp};
 use crate::words::ids::{ConferenceId, ConferenceKey, UserKey};
 
@@ -204,12 +204,14 @@ impl Ask for &Database {
                 Ok(rows.into_iter().map(Row::Sqlite).collect())
             }
             Database::Postgres(pools) => {
-                let rows = match with_values!(sql.clone()).fetch_all(&pools.reads).await {
-                    // The connection was lost meanwhile; a question can be asked twice.
-                    Err(sqlx::Error::Io(_)) => with_values!(sql).fetch_all(&pools.reads).await?,
-                    rows => rows?,
+                let asked = async {
+                    match with_values!(sql.clone()).fetch_all(&pools.reads).await {
+                        // The connection was lost meanwhile; a question can be asked twice.
+                        Err(sqlx::Error::Io(_)) => with_values!(sql).fetch_all(&pools.reads).await,
+                        rows => rows,
+                    }
                 };
-                Ok(rows.into_iter().map(Row::Postgres).collect())
+                Ok(postgres::answered(asked).await?.into_iter().map(Row::Postgres).collect())
             }
         }
     }
@@ -217,7 +219,9 @@ impl Ask for &Database {
     async fn execute(&mut self, sql: Sql) -> Result<u64, StoreError> {
         Ok(match self {
             Database::Sqlite(pools) => with_values!(sql).execute(&pools.changes).await?.rows_affected(),
-            Database::Postgres(pools) => with_values!(sql).execute(&pools.changes).await?.rows_affected(),
+            Database::Postgres(pools) => {
+                postgres::answered(with_values!(sql).execute(&pools.changes)).await?.rows_affected()
+            }
         })
     }
 }
@@ -230,7 +234,7 @@ impl Ask for Transaction {
                 rows.into_iter().map(Row::Sqlite).collect()
             }
             Transaction::Postgres(transaction) => {
-                let rows = with_values!(sql).fetch_all(&mut **transaction).await?;
+                let rows = postgres::answered(with_values!(sql).fetch_all(&mut **transaction)).await?;
                 rows.into_iter().map(Row::Postgres).collect()
             }
         })
@@ -239,7 +243,9 @@ impl Ask for Transaction {
     async fn execute(&mut self, sql: Sql) -> Result<u64, StoreError> {
         Ok(match self {
             Transaction::Sqlite(transaction) => with_values!(sql).execute(&mut **transaction).await?.rows_affected(),
-            Transaction::Postgres(transaction) => with_values!(sql).execute(&mut **transaction).await?.rows_affected(),
+            Transaction::Postgres(transaction) => {
+                postgres::answered(with_values!(sql).execute(&mut **transaction)).await?.rows_affected()
+            }
         })
     }
 }
