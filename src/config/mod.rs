@@ -129,6 +129,8 @@ pub struct MediaConfig {
     /// A caller from whom nothing is received for this long, although his telephone should send, is hung up: it may be
     /// gone without a BYE.
     pub silence: Duration,
+    /// So many of those who speak at once in a meeting are heard: the loudest.
+    pub talkers: usize,
 }
 
 /// `limits.*`.
@@ -326,7 +328,7 @@ impl Default for Config {
                 strangers: Strangers::Drop,
             },
             rtp: RtpConfig { address: None, advertise: Vec::new(), ports: 20_000..=29_999 },
-            media: MediaConfig { threads: None, silence: seconds(300) },
+            media: MediaConfig { threads: None, silence: seconds(300), talkers: 4 },
             limits: LimitsConfig {
                 calls: limits::CALLS,
                 calls_per_second: limits::CALLS_PER_SECOND,

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::keys::{ConfigError, Keys, Sources};
 use super::{Config, MailTls, SmtpServer, TlsFiles, value};
+use crate::media::floor::TALKERS_MAX;
 
 impl Config {
     /// Reads the three sources. The error is one line: the key, where it was given, and what is allowed.
@@ -56,6 +57,8 @@ impl Config {
         keys.read("rtp.ports", port_range, &mut config.rtp.ports)?;
         keys.read("media.threads", optional(count(1, 256)), &mut config.media.threads)?;
         keys.read("media.silence_s", seconds, &mut config.media.silence)?;
+        // With one place nobody could break in on who has it.
+        keys.read("media.talkers", count(2, TALKERS_MAX), &mut config.media.talkers)?;
 
         keys.read("limits.calls", count(1, 100_000), &mut config.limits.calls)?;
         keys.read("limits.calls_per_second", calls_per_second, &mut config.limits.calls_per_second)?;

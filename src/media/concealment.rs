@@ -19,6 +19,8 @@
 //!   voice again:                     ░╭╮  ╭╮       blended with the substitute over its first samples
 //! ```
 
+use crate::words::media::FRAME_SAMPLES;
+
 /// The shortest and longest pitch period that is looked for: 200 Hz and 66 Hz at 8 kHz, as in the appendix.
 const PITCH_MIN: usize = 40;
 const PITCH_MAX: usize = 120;
@@ -102,6 +104,20 @@ impl Concealment {
         if !self.unused {
             *self = Concealment::default();
         }
+    }
+
+    /// The last 20 ms are so much like the 20 before them that one of the two would not be missed.
+    pub fn repeats_itself(&self) -> bool {
+        let [before, last] = [FRAME_SAMPLES * 2, FRAME_SAMPLES].map(|back| self.history.get(HISTORY - back..));
+        let pairs = before.unwrap_or_default().iter().zip(last.unwrap_or_default());
+        let (mut product, mut energy, mut other) = (0.0, 1.0, 1.0);
+        for (&a, &b) in pairs {
+            let (a, b) = (f32::from(a), f32::from(b));
+            product += a * b;
+            energy += a * a;
+            other += b * b;
+        }
+        product > 0.7 * (energy * other).sqrt()
     }
 
     fn begin(&mut self) {

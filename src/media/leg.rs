@@ -20,12 +20,16 @@ use super::binding::{Admission, SourceBinding};
 use super::concealment::Concealment;
 use super::dtmf::{DtmfReceiver, FrameSighting};
 use super::level::{self, TalkGate, Thresholds, Turn};
-use super::mixer::{Codes, Mixer, Samples};
+use super::loudness::{self, Loudness};
+use super::mixer::{self, Codes, Mixer, Samples};
 use super::playout::{Arrival, Playout, ReceivedFrame};
 use super::receiver::{Continuity, Reception};
 use super::sender::{PACKET_BYTES, Sender};
 use super::source::{Playlist, Sounds};
 use super::{Background, LegSurvey};
+
+/// What comes in place of voice while the caller is silent and his telephone sends none (RFC 3389).
+const COMFORT_NOISE_PAYLOAD_TYPE: u8 = 13;
 
 /// The media side of one call. It belongs to one plane at a time, and moves between planes by value.
 pub struct Leg {
@@ -48,8 +52,14 @@ pub struct Leg {
     /// This frame of the caller's voice, and whether it is to be heard.
     voice: Samples,
     speaks: bool,
-    /// It is in this frame's mix.
+    spoke_last: bool,
+    loudness: Loudness,
+    /// It is in this frame's mix, multiplied by this at its end.
     mixed: bool,
+    gain: f32,
+    /// It was in the mix before this one, which has what is left of it, from this sample on.
+    tail: Option<i16>,
+    last_mixed: i16,
     turn: Turn,
     /// The largest peak since the last survey.
     loudest: u8,
@@ -111,7 +121,12 @@ impl Leg {
             muted: false,
             voice: [0; FRAME_SAMPLES],
             speaks: false,
+            spoke_last: false,
+            loudness: Loudness::default(),
             mixed: false,
+            gain: 0.0,
+            tail: None,
+            last_mixed: 0,
             turn: Turn::default(),
             loudest: 0,
             before: [0; FRAME_SAMPLES],
@@ -172,6 +187,8 @@ impl Leg {
             return;
         }
         self.is_there = true;
+        self.tail = None;
+        self.mixed = false;
         if self.playback.is_none() {
             self.begin_fade();
         }
@@ -219,6 +236,7 @@ impl Leg {
             return received;
         };
         let is_voice = packet.payload_type == media.payload_type;
+        let is_noise = packet.payload_type == COMFORT_NOISE_PAYLOAD_TYPE;
         let is_event = Some(packet.payload_type) == media.telephone_event;
         if self.binding.bound() != Some(source) {
             // Only what was agreed on may bind a source.
@@ -246,7 +264,11 @@ impl Leg {
         self.frames_without_packet = 0;
         match self.reception.count(packet.ssrc, packet.sequence) {
             Continuity::SameStream => {}
-            Continuity::NewStream => self.playout.reset(),
+            Continuity::NewStream => {
+                // It can begin in the middle of a word.
+                self.spoke_last = true;
+                self.playout.reset();
+            }
             Continuity::Doubtful => return received,
         }
         if is_voice {
@@ -256,6 +278,8 @@ impl Leg {
             self.late += u64::from(arrival == Arrival::Late);
         } else if is_event {
             received.digit = self.dtmf.handle_event(received_at, &packet);
+        } else if is_noise {
+            self.playout.handle_comfort_noise(packet.sequence, packet.timestamp, packet.payload);
         }
         received
     }
@@ -278,7 +302,8 @@ impl Leg {
     pub fn listen(&mut self, now: Instant, frame: &mut ReceivedFrame) -> Option<Digit> {
         self.frames_without_packet = self.frames_without_packet.saturating_add(1);
         let spoke_before = std::mem::take(&mut self.spoke_before);
-        self.speaks = false;
+        // Before the first frame of a stream nothing is known: what was set when it began stays.
+        self.spoke_last |= std::mem::take(&mut self.speaks);
         let Agreed { media, thresholds } = self.media.as_ref()?;
         if !self.playout.pull(media.codec, thresholds, frame) {
             return None;
@@ -288,6 +313,12 @@ impl Leg {
         let mut sighting = FrameSighting::default();
         if passes {
             decode(media.codec, frame, &mut self.concealment, &mut self.voice);
+            if self.playout.should_be_shortened(|| self.concealment.repeats_itself()) {
+                let mut next = [0; FRAME_SAMPLES];
+                self.playout.pull_one_more(media.codec, thresholds, frame);
+                decode(media.codec, frame, &mut self.concealment, &mut next);
+                shorten(&mut self.voice, &next);
+            }
             sighting = self.dtmf.handle_frame(now, &self.voice);
         } else {
             self.concealment.quiet();
@@ -305,17 +336,40 @@ impl Leg {
         sighting.pressed
     }
 
-    /// Puts the caller's voice into the mix of his meeting, if he is in one and to be heard. Whether he begins or ends to
-    /// talk there.
+    /// How loud the caller is, if he is to be heard in this frame. And whether he begins or ends to talk.
     ///
     /// Who is muted is not heard; nor is who put us on hold: what he sends then is his telephone system's music.
-    pub fn put_into(&mut self, mixer: Option<&mut Mixer>) -> Option<bool> {
+    pub fn asks_for_the_floor(&mut self, in_meeting: bool) -> (Option<f32>, Option<bool>) {
         let converses = self.media.as_ref().is_some_and(|agreed| agreed.media.direction == Direction::SendRecv);
-        self.mixed = self.speaks && !self.muted && converses && mixer.is_some();
-        if let Some(mixer) = mixer.filter(|_| self.mixed) {
-            mixer.add(&self.voice);
+        let asks = self.speaks && !self.muted && converses && in_meeting;
+        if asks {
+            self.loudness.heard(&self.voice);
         }
-        self.turn.frame(self.mixed)
+        self.tail = None;
+        if std::mem::take(&mut self.mixed) {
+            self.tail = Some(self.last_mixed);
+        } else {
+            // Who comes in in the middle of a word is faded in; a word's own beginning is not touched.
+            self.gain = if self.spoke_last { 0.0 } else { self.loudness.gain() };
+        }
+        self.spoke_last = false;
+        (asks.then(|| self.loudness.level()), self.turn.frame(asks))
+    }
+
+    /// Puts the caller's voice into the mix of his meeting, and says what its last sample was.
+    pub fn put_into(&mut self, mixer: &mut Mixer) -> i16 {
+        let gain = self.loudness.gain();
+        loudness::amplify(&mut self.voice, std::mem::replace(&mut self.gain, gain), gain);
+        mixer.add(&self.voice);
+        self.mixed = true;
+        self.tail = None;
+        self.last_mixed = self.voice.last().copied().unwrap_or(0);
+        self.last_mixed
+    }
+
+    /// What of this frame's mix is the caller's own, and is not for his ears.
+    fn own_part(&self) -> Option<Samples> {
+        if self.mixed { Some(self.voice) } else { self.tail.map(mixer::tail) }
     }
 
     /// For how many frames nothing came that should have.
@@ -352,13 +406,15 @@ impl Leg {
         let codes = match (codes, self.background, &mut mixer) {
             (Some(prompt), _, _) => prompt,
             (None, Background::Music, _) => sounds.music_frame(codec, &mut self.music_cursor).unwrap_or(silence(codec)),
-            (None, Background::Meeting(_), Some(mixer)) if self.mixed => {
-                let mut others = [0; FRAME_SAMPLES];
-                mixer.without(&self.voice, &mut others);
-                g711::encode_into(codec, &others, &mut own);
-                &own
-            }
-            (None, Background::Meeting(_), Some(mixer)) => mixer.shared_codes(codec),
+            (None, Background::Meeting(_), Some(mixer)) => match self.own_part() {
+                None => mixer.shared_codes(codec),
+                Some(own_part) => {
+                    let mut others = [0; FRAME_SAMPLES];
+                    mixer.without(&own_part, &mut others);
+                    g711::encode_into(codec, &others, &mut own);
+                    &own
+                }
+            },
             (None, Background::Silence | Background::Meeting(_), _) => silence(codec),
         };
         let sends = sends && self.is_there;
@@ -381,10 +437,10 @@ impl Leg {
             FadeFrom::Music => sounds.music_frame(codec, &mut self.music_cursor),
             FadeFrom::Prompt(mut playlist) => playlist.frame(sounds, codec),
             FadeFrom::Meeting => {
-                match mixer {
-                    Some(mixer) if self.mixed => mixer.without(&self.voice, &mut samples),
-                    Some(mixer) => samples = *mixer.shared(),
-                    None => {}
+                match (mixer, self.own_part()) {
+                    (Some(mixer), Some(own_part)) => mixer.without(&own_part, &mut samples),
+                    (Some(mixer), None) => samples = *mixer.shared(),
+                    (None, _) => {}
                 }
                 None
             }
@@ -498,6 +554,20 @@ fn decode(codec: Codec, frame: &ReceivedFrame, concealment: &mut Concealment, vo
     }
     if let Some(heard) = voice.get_mut(at..).filter(|heard| !heard.is_empty()) {
         concealment.heard(heard);
+    }
+}
+
+/// Makes one frame of two: where they are most alike within 10 ms the first is faded into the second.
+fn shorten(voice: &mut Samples, next: &Samples) {
+    const FADE: usize = FRAME_SAMPLES / 2;
+    let difference = |&from: &usize| -> i64 {
+        let pairs = voice.iter().zip(next).skip(from).take(FADE);
+        pairs.map(|(&a, &b)| (i64::from(a) - i64::from(b)).pow(2)).sum()
+    };
+    let from = (0..=FRAME_SAMPLES - FADE).step_by(4).min_by_key(difference).unwrap_or(0);
+    for (at, (sample, &next)) in voice.iter_mut().zip(next).enumerate().skip(from) {
+        let weight = ((at - from) as f32 + 0.5).min(FADE as f32) / FADE as f32;
+        *sample = (f32::from(*sample) * (1.0 - weight) + f32::from(next) * weight) as i16;
     }
 }
 

@@ -10,7 +10,7 @@
 //!          │           │   └────────┘   │ cealing)│   └───────┘ │      │  source: prompt, music, silence by cursor
 //!          └─────┬─────┘                └────┬────┘             │      │
 //!           dtmf/events                 dtmf/tones         ┌────▼──────┴──┐
-//!                └──────► dtmf/merge ◄───────┘             │ mixer: sum,  │  one per meeting
+//!                └──────► dtmf/merge ◄───────┘             │ floor, mixer:│  one per meeting
 //!                             │                            │ mix-minus,   │
 //!                           Digit                          │ limiter      │
 //!                                                          └──────────────┘
@@ -30,7 +30,9 @@
 //! | [`playout`] | which 20 ms of them are due now; the delay follows the network |
 //! | [`concealment`] | what stands in for what was lost |
 //! | [`level`] | who speaks: the gate before decoding and mixing |
-//! | [`mixer`] | the sum, the sum without oneself, and the limiter |
+//! | [`loudness`] | how loud he is, and the gain that brings him to where all others are |
+//! | [`floor`] | which of those who speak are heard: the loudest few |
+//! | [`mixer`] | the sum, the sum without oneself, the limiter, and the noise of a line that is not dead |
 //! | [`source`] | prompts, music and chimes, encoded once, played by cursor |
 //! | [`sender`] | the RTP and RTCP that leaves |
 //! | [`dtmf`] | key presses from events, INFO and tones |
@@ -38,9 +40,11 @@
 pub mod binding;
 pub mod concealment;
 pub mod dtmf;
+pub mod floor;
 pub mod jitter;
 pub mod leg;
 pub mod level;
+pub mod loudness;
 pub mod mixer;
 pub mod plane;
 pub mod playout;

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //!   each 20 ms:  what was received since   handle_rtp, handle_rtcp
-//!                tick:  1. every leg listens: jitter buffer, keys, voice into its meeting's sum
-//!                       2. every meeting's sum is finished
+//!                tick:  1. every leg listens: jitter buffer, keys, and who speaks asks for the floor of his meeting
+//!                       2. every meeting gives its floor, and the voices of those who have it are summed
 //!                       3. every leg speaks: one packet, in the order of the slots, so that a leg more or less
 //!                          changes nobody's timing
 //! ```
@@ -20,6 +20,7 @@ use crate::words::ids::{CallKey, MeetingKey};
 use crate::words::media::{DigitMethod, FRAME, FRAME_SAMPLES};
 use crate::words::prompt::Chime;
 
+use super::floor::Floor;
 use super::leg::Leg;
 use super::mixer::Mixer;
 use super::playout::ReceivedFrame;
@@ -45,11 +46,14 @@ pub enum Stream {
 pub struct PlaneSettings {
     /// Without a packet for this long, although the peer should send, [`PlaneEvent::MediaSilent`] is told.
     pub media_silent_after: Duration,
+    /// So many of those who speak at once in a meeting are heard: the loudest. [`TALKERS_MAX`](super::floor::TALKERS_MAX)
+    /// at most.
+    pub talkers: usize,
 }
 
 impl Default for PlaneSettings {
     fn default() -> PlaneSettings {
-        PlaneSettings { media_silent_after: Duration::from_secs(30) }
+        PlaneSettings { media_silent_after: Duration::from_secs(30), talkers: 4 }
     }
 }
 
@@ -57,6 +61,7 @@ impl Default for PlaneSettings {
 pub struct Plane {
     sounds: Arc<Sounds>,
     silent_after_frames: u32,
+    talkers: usize,
     random: StdRng,
     /// The clock of sender reports counts from here.
     epoch: Instant,
@@ -81,6 +86,7 @@ struct Seat {
 struct Meeting {
     key: MeetingKey,
     members: usize,
+    floor: Floor,
     mixer: Mixer,
     chimes: [Option<(Chime, usize)>; CHIMES_MAX],
 }
@@ -92,6 +98,7 @@ impl Plane {
         Plane {
             sounds,
             silent_after_frames: u32::try_from(silent_after).unwrap_or(u32::MAX).max(1),
+            talkers: settings.talkers,
             random,
             epoch: now,
             next_tick_at: now + FRAME,
@@ -225,17 +232,36 @@ impl Plane {
     fn join_background(&mut self, slot: usize) {
         let Some(seat) = self.slots.get_mut(slot).and_then(Option::as_mut) else { return };
         let left = seat.meeting.take();
-        if let Background::Meeting(key) = seat.leg.background() {
+        let background = seat.leg.background();
+        if let Background::Meeting(key) = background {
             let index = match self.meetings_by_key.get(&key) {
                 Some(&index) => index,
-                None => add_meeting(&mut self.meetings, &mut self.meetings_by_key, key),
+                None => self.add_meeting(key),
             };
-            if let Some(Some(meeting)) = self.meetings.get_mut(index) {
+            let seat = self.slots.get_mut(slot).and_then(Option::as_mut);
+            if let (Some(Some(meeting)), Some(seat)) = (self.meetings.get_mut(index), seat) {
                 meeting.members += 1;
                 seat.meeting = Some(index);
             }
         }
         self.leave(left);
+    }
+
+    fn add_meeting(&mut self, key: MeetingKey) -> usize {
+        let floor = Floor::new(self.talkers);
+        let meeting = Meeting { key, members: 0, floor, mixer: Mixer::default(), chimes: [None; CHIMES_MAX] };
+        let index = match self.meetings.iter().position(Option::is_none) {
+            Some(free) => free,
+            None => {
+                self.meetings.push(None);
+                self.meetings.len() - 1
+            }
+        };
+        if let Some(place) = self.meetings.get_mut(index) {
+            *place = Some(meeting);
+        }
+        self.meetings_by_key.insert(key, index);
+        index
     }
 
     fn leave(&mut self, meeting: Option<usize>) {
@@ -325,7 +351,10 @@ impl Plane {
             let Some(Some(seat)) = self.slots.get_mut(slot) else { continue };
             let pressed = seat.leg.listen(now, &mut self.frame);
             let meeting = seat.meeting.and_then(|index| self.meetings.get_mut(index)).and_then(Option::as_mut);
-            let turned = seat.leg.put_into(meeting.map(|meeting| &mut meeting.mixer));
+            let (asks, turned) = seat.leg.asks_for_the_floor(meeting.is_some());
+            if let (Some(level), Some(meeting)) = (asks, meeting) {
+                meeting.floor.ask(slot, level);
+            }
             let call = seat.leg.call();
             let silent = seat.leg.frames_without_packet() == self.silent_after_frames;
             if seat.closing {
@@ -344,11 +373,18 @@ impl Plane {
     }
 
     fn mix(&mut self) {
-        for meeting in self.meetings.iter_mut().flatten() {
+        let Plane { meetings, slots, sounds, .. } = self;
+        for meeting in meetings.iter_mut().flatten() {
+            let Meeting { floor, mixer, .. } = meeting;
+            floor.settle(mixer);
+            floor.for_each(|slot| {
+                let seat = slots.get_mut(slot).and_then(Option::as_mut);
+                seat.map_or(0, |seat| seat.leg.put_into(mixer))
+            });
             for place in &mut meeting.chimes {
                 if let Some((chime, cursor)) = *place {
                     let mut samples = [0; FRAME_SAMPLES];
-                    let next = self.sounds.chime_frame(chime, cursor, &mut samples);
+                    let next = sounds.chime_frame(chime, cursor, &mut samples);
                     meeting.mixer.add(&samples);
                     *place = next.map(|cursor| (chime, cursor));
                 }
@@ -416,22 +452,6 @@ impl Plane {
             self.events_dropped += 1;
         }
     }
-}
-
-fn add_meeting(meetings: &mut Vec<Option<Meeting>>, by_key: &mut HashMap<MeetingKey, usize>, key: MeetingKey) -> usize {
-    let meeting = Meeting { key, members: 0, mixer: Mixer::default(), chimes: [None; CHIMES_MAX] };
-    let index = match meetings.iter().position(Option::is_none) {
-        Some(free) => free,
-        None => {
-            meetings.push(None);
-            meetings.len() - 1
-        }
-    };
-    if let Some(place) = meetings.get_mut(index) {
-        *place = Some(meeting);
-    }
-    by_key.insert(key, index);
-    index
 }
 
 #[cfg(test)]

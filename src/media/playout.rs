@@ -11,14 +11,22 @@
 //!   smallest margin   under 3 ms:    one frame of silence is played twice        (20 ms more delay)
 //!                     over 27 ms:    one frame of silence is left out            (20 ms less)
 //!   nothing was there in time, and then it comes:  the position steps back to it (as much more delay as it was late)
+//!   packets come late, and one is missing:         it is waited for, concealed meanwhile  (20 ms more delay)
 //! ```
 //!
 //! So nothing is inserted into or cut out of speech, but where a packet was late and its place was concealed already. The
 //! same rule takes up the drift between the peer's clock and ours. With no jitter a packet waits 3 to 27 ms, of which up
 //! to 20 are the distance between its arrival and the tick.
+//!
+//! Who makes no pause for five seconds (music, a noisy line) is shortened all the same: two frames become one where the
+//! voice repeats itself ([`Playout::should_be_shortened`]).
+//!
+//! A telephone that sends nothing in silence may say what its silence sounds like (comfort noise, RFC 3389): from there to
+//! the next voice is noise of that level, and no loss.
 
 use std::time::{Duration, Instant};
 
+use crate::wire::g711;
 use crate::words::media::{Codec, FRAME, FRAME_SAMPLES};
 
 use super::jitter::{Insertion, JitterBuffer, PACKET_BYTES_MAX, PACKET_BYTES_MIN, Stretch, steps_ahead};
@@ -48,6 +56,12 @@ const WINDOW_TICKS: u32 = 250;
 
 /// Silence must last this long before a frame of it is left out: two key presses must stay apart.
 const SILENCE_BEFORE_SHRINKING: u32 = 5;
+
+/// After so many frames without a pause, 5 s, voice is shortened where it repeats itself; after twice as many anywhere.
+const NO_PAUSE: u32 = 250;
+
+/// The loudest comfort noise that is believed, in decibels under overload. What is louder is no background.
+const COMFORT_NOISE_LOUDEST: u8 = 30;
 
 /// Holes in one frame that are kept apart. With packets of 10 ms and more there are two at most; whoever sends shreds
 /// gets the rest of his frame concealed.
@@ -115,8 +129,10 @@ pub struct Playout {
     buffer: JitterBuffer,
     position: Option<Position>,
     margins: Margins,
-    /// Frames in a row that were silent or missing.
+    /// Frames in a row that were silent or missing, and that were not.
     silent_frames: u32,
+    voiced_frames: u32,
+    noise: Option<ComfortNoise>,
     delay_ms_max: u32,
 }
 
@@ -129,6 +145,37 @@ struct Position {
     played_sequence: u16,
     /// Something was played since the position was set; before that, silence is no loss.
     playing: bool,
+}
+
+impl Position {
+    /// The peer has said that he is silent from before this timestamp on, and nothing of his that is newer was played.
+    fn is_silent_at(&self, timestamp: u32, noise: Option<&ComfortNoise>) -> bool {
+        noise.is_some_and(|noise| {
+            steps_ahead(timestamp, noise.timestamp) >= 0
+                && self.played_sequence.wrapping_sub(noise.sequence) as i16 <= 0
+        })
+    }
+}
+
+/// What the peer's silence sounds like, as he said last.
+#[derive(Debug, Clone, Copy)]
+struct ComfortNoise {
+    /// Where the silence began.
+    timestamp: u32,
+    sequence: u16,
+    /// The samples are between this and its negative.
+    amplitude: i16,
+    random: u32,
+}
+
+impl ComfortNoise {
+    fn fill(&mut self, codec: Codec, codes: &mut [u8]) {
+        for code in codes {
+            self.random = self.random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let uniform = (self.random >> 16) as i16;
+            *code = g711::encode(codec, ((i32::from(uniform) * i32::from(self.amplitude)) >> 15) as i16);
+        }
+    }
 }
 
 /// The smallest margin lately, in milliseconds.
@@ -175,6 +222,8 @@ impl Default for Playout {
             position: None,
             margins: Margins::NONE,
             silent_frames: 0,
+            voiced_frames: 0,
+            noise: None,
             delay_ms_max: 0,
         }
     }
@@ -246,6 +295,23 @@ impl Playout {
         self.keep(received_at, next_tick_at, sequence, timestamp, payload)
     }
 
+    /// Takes a packet that says what silence sounds like (RFC 3389 section 3): its level in the first octet. How the noise is
+    /// coloured, which may follow, is not told apart at the level of a silent line.
+    pub fn handle_comfort_noise(&mut self, sequence: u16, timestamp: u32, payload: &[u8]) {
+        let (Some(position), Some(&level)) = (&mut self.position, payload.first()) else { return };
+        let follows = self.noise.filter(|noise| sequence == noise.sequence.wrapping_add(1));
+        let is_newest = (sequence.wrapping_sub(position.newest_sequence) as i16) > 0;
+        if !is_newest {
+            return;
+        }
+        position.newest_sequence = sequence;
+        let level = f32::from((level & 0x7F).max(COMFORT_NOISE_LOUDEST));
+        // Of the power that is told: samples that are evenly distributed reach 1.73 times their root mean square.
+        let amplitude = (32_768.0 * 1.732 * 10f32.powf(-level / 20.0)) as i16;
+        let timestamp = follows.map_or(timestamp, |before| before.timestamp);
+        self.noise = Some(ComfortNoise { timestamp, sequence, amplitude, random: timestamp });
+    }
+
     /// The position begins with this packet: in the coming tick, or one later when that would be too close.
     fn begin_at(&mut self, timestamp: u32, sequence: u16, margin_ms: i32) {
         let frame_before = if margin_ms < FIRST_MARGIN_MS { FRAME_SAMPLES as u32 } else { 0 };
@@ -294,6 +360,14 @@ impl Playout {
             return true;
         }
 
+        let comes_late = self.margins.smallest().is_some_and(|margin| margin < 0);
+        if comes_late && !in_silence && self.may_grow() && self.is_missing() {
+            // It would be concealed now and thrown away when it comes. So it is waited for.
+            frame.set_empty(true);
+            self.margins.shift(FRAME_MS);
+            return true;
+        }
+
         self.read(codec, thresholds, frame);
         let long_silence = self.silent_frames > SILENCE_BEFORE_SHRINKING;
         let too_much = FRAME_MS + MARGIN_AFTER_SHRINKING_MS;
@@ -304,11 +378,38 @@ impl Playout {
         true
     }
 
+    /// More waits than the network needs, and the peer makes no pause in which it could be left out: the frame that was
+    /// just pulled and the next should be made one. `repeats_itself`: it would hardly be heard.
+    pub fn should_be_shortened(&self, repeats_itself: impl FnOnce() -> bool) -> bool {
+        const TOO_MUCH_MS: i32 = FRAME_MS + MARGIN_AFTER_SHRINKING_MS;
+        self.voiced_frames > NO_PAUSE
+            && self.margins.smallest_proven().is_some_and(|margin| margin >= TOO_MUCH_MS)
+            && self.has_frame()
+            && (self.voiced_frames > 2 * NO_PAUSE || repeats_itself())
+    }
+
+    /// The next frame, within the same tick.
+    pub fn pull_one_more(&mut self, codec: Codec, thresholds: &Thresholds, frame: &mut ReceivedFrame) {
+        self.margins.shift(-FRAME_MS);
+        self.read(codec, thresholds, frame);
+    }
+
     /// Frames that nobody will hear pass, after a stall of the media thread.
     pub fn skip(&mut self, frames: u32) {
         if let Some(position) = &mut self.position {
             position.next_timestamp = position.next_timestamp.wrapping_add(frames.wrapping_mul(FRAME_SAMPLES as u32));
         }
+    }
+
+    /// The first sample of the frame that is due is not there, and nobody said that it need not be.
+    fn is_missing(&mut self) -> bool {
+        let Some(position) = &self.position else { return false };
+        let none = match self.buffer.read(position.next_timestamp) {
+            Stretch::Codes { .. } => false,
+            Stretch::Gap { next_sequence, .. } => next_sequence != position.played_sequence.wrapping_add(1),
+            Stretch::End => true,
+        };
+        none && !position.is_silent_at(position.next_timestamp, self.noise.as_ref())
     }
 
     fn may_grow(&self) -> bool {
@@ -318,13 +419,15 @@ impl Playout {
 
     /// Reads one frame at the position, and moves it on.
     fn read(&mut self, codec: Codec, thresholds: &Thresholds, frame: &mut ReceivedFrame) {
-        let Some(position) = &mut self.position else { return };
+        let Playout { position, noise, buffer, .. } = self;
+        let Some(position) = position else { return };
         frame.gap_count = 0;
         frame.peak = 0;
         let mut at = 0;
         while at < FRAME_SAMPLES {
             let left = FRAME_SAMPLES - at;
-            match self.buffer.read(position.next_timestamp.wrapping_add(at as u32)) {
+            let timestamp = position.next_timestamp.wrapping_add(at as u32);
+            match buffer.read(timestamp) {
                 Stretch::Codes { codes, sequence } => {
                     let codes = codes.get(..left).unwrap_or(codes);
                     frame.peak = frame.peak.max(level::peak(codec, codes));
@@ -335,6 +438,18 @@ impl Playout {
                     position.playing = true;
                     // A chunk is never empty, and never read behind its end.
                     at += codes.len().max(1);
+                }
+                Stretch::Gap { .. } | Stretch::End if position.is_silent_at(timestamp, noise.as_ref()) => {
+                    let length = match buffer.read(timestamp) {
+                        Stretch::Gap { steps, .. } => left.min(steps as usize),
+                        _ => left,
+                    };
+                    if let (Some(noise), Some(codes)) = (noise.as_mut(), frame.codes.get_mut(at..at + length)) {
+                        position.played_sequence = noise.sequence;
+                        noise.fill(codec, codes);
+                        frame.peak = frame.peak.max(level::peak(codec, codes));
+                    }
+                    at += length;
                 }
                 Stretch::Gap { steps, next_sequence } => {
                     let length = left.min(steps as usize);
@@ -350,7 +465,11 @@ impl Playout {
             }
         }
         position.next_timestamp = position.next_timestamp.wrapping_add(FRAME_SAMPLES as u32);
-        self.silent_frames = if thresholds.is_quiet(frame.peak) { self.silent_frames.saturating_add(1) } else { 0 };
+        (self.silent_frames, self.voiced_frames) = if thresholds.is_quiet(frame.peak) {
+            (self.silent_frames.saturating_add(1), 0)
+        } else {
+            (0, self.voiced_frames.saturating_add(1))
+        };
     }
 }
 

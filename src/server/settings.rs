@@ -73,6 +73,6 @@ pub fn media_settings(config: &Config) -> MediaThreadsSettings {
     MediaThreadsSettings {
         threads: config.media.threads,
         ports: config.rtp.ports.clone(),
-        plane: media::PlaneSettings { media_silent_after: config.media.silence },
+        plane: media::PlaneSettings { media_silent_after: config.media.silence, talkers: config.media.talkers },
     }
 }

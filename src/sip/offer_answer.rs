@@ -27,6 +27,9 @@ const EVENT_PARAMETERS: &str = "0-15";
 
 const EVENT_ENCODING: &str = "telephone-event";
 
+/// What may come in place of voice in silence (RFC 3389), under its own payload type only: it is never sent from here.
+const COMFORT_NOISE: (u8, &str, u32) = (13, "CN", 8000);
+
 /// Hz, as the codecs beside it (RFC 4733 section 2.1).
 const EVENT_CLOCK_RATE: u32 = 8000;
 
@@ -71,6 +74,7 @@ struct Fit {
     codec: Codec,
     payload: Payload,
     event: Option<u8>,
+    comfort_noise: bool,
     remote_rtp: SocketAddr,
     remote_rtcp: SocketAddr,
     direction: Direction,
@@ -132,6 +136,10 @@ impl LocalDescription {
         if let Some(payload_type) = media.telephone_event {
             payloads.push(event_payload(payload_type, fit.payload.clock_rate));
             self.event_payload_type = payload_type;
+        }
+        if fit.comfort_noise {
+            let (payload_type, encoding, clock_rate) = COMFORT_NOISE;
+            payloads.push(Payload::new(payload_type, encoding, clock_rate));
         }
         self.voice = voice;
         let sections = offer.sections.iter().enumerate();
@@ -227,6 +235,8 @@ fn fit(section: &MediaSection, codecs: &[Codec]) -> Result<Fit, Unacceptable> {
         return Err(Unacceptable::new(305, format!("no codec in common: {} is spoken here", ours.join(" and "))));
     };
     let is_event = |offered: &&Payload| offered.is(EVENT_ENCODING, codec.clock_rate());
+    let (noise_type, noise, noise_rate) = COMFORT_NOISE;
+    let is_noise = |offered: &Payload| offered.payload_type == noise_type && offered.is(noise, noise_rate);
     let remote_rtp = section.rtp_address().map_err(Unacceptable::address)?;
     let above = SocketAddr::new(remote_rtp.ip(), remote_rtp.port().saturating_add(1));
     // RFC 2543's hold: an unspecified address receives nothing.
@@ -235,6 +245,7 @@ fn fit(section: &MediaSection, codecs: &[Codec]) -> Result<Fit, Unacceptable> {
         codec,
         payload,
         event: section.payloads.iter().find(is_event).map(|payload| payload.payload_type),
+        comfort_noise: section.payloads.iter().any(is_noise),
         remote_rtp,
         remote_rtcp: section.rtcp_address().unwrap_or(above),
         direction: direction(peer_hears, section.direction.sends()),
@@ -328,6 +339,20 @@ mod tests {
         assert_eq!(agreed("", &ours), None);
         let without = LocalMedia { telephone_event: false, ..ours };
         assert_eq!(agreed("a=rtpmap:97 telephone-event/8000\r\n", &without), None);
+    }
+
+    #[test]
+    fn comfort_noise_is_taken_from_whoever_offers_it() {
+        let ours = local("192.0.2.1:20000");
+        let has_noise = |formats: &str| {
+            let (text, _) =
+                description().answer(&offer("192.0.2.9", &format!("m=audio 4000 RTP/AVP {formats}")), &ours).unwrap();
+            let answer = SessionDescription::parse(&text).unwrap();
+            answer.sections[0].payloads.iter().any(|payload| payload.payload_type == 13 && payload.is("CN", 8000))
+        };
+        assert!(has_noise("8 13 0\r\n"));
+        assert!(!has_noise("8 0\r\n"));
+        assert!(!has_noise("8 97\r\na=rtpmap:97 CN/16000\r\n"), "of another clock");
     }
 
     #[test]

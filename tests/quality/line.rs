@@ -5,12 +5,12 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use anteroom::media::plane::Stream;
-use anteroom::media::{Background, Plane, PlaneCommand, PlaneSettings, Sounds};
+use anteroom::media::{Background, Plane, PlaneCommand, PlaneEvent, PlaneSettings, Sounds};
 use anteroom::net::audio::{self, AudioSettings};
 use anteroom::wire::g711;
 use anteroom::wire::rtp::{HEADER_BYTES, RtpHeader, RtpPacket};
 use anteroom::words::ids::{CallKey, MeetingKey};
-use anteroom::words::media::{Codec, Direction, FRAME_SAMPLES, NegotiatedMedia};
+use anteroom::words::media::{Codec, Direction, FRAME_SAMPLES, LegStatistics, NegotiatedMedia};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
@@ -24,6 +24,7 @@ pub struct Bridge {
     start: Instant,
     ticks: i64,
     callers: Vec<Caller>,
+    pub events: Vec<PlaneEvent>,
 }
 
 struct Caller {
@@ -44,7 +45,7 @@ impl Bridge {
     pub fn new() -> Bridge {
         let start = Instant::now();
         let plane = Plane::new(start, sounds(), PlaneSettings::default(), StdRng::seed_from_u64(1));
-        Bridge { plane, start, ticks: 0, callers: Vec::new() }
+        Bridge { plane, start, ticks: 0, callers: Vec::new(), events: Vec::new() }
     }
 
     pub fn command(&mut self, command: PlaneCommand) {
@@ -83,25 +84,34 @@ impl Bridge {
         });
     }
 
+    /// Lets a datagram arrive at a caller's port at this time, in microseconds from the beginning.
+    pub fn queue(&mut self, caller: usize, arrives: i64, datagram: Vec<u8>) {
+        let network = &mut self.callers[caller].network;
+        let place = network.partition_point(|(at, _)| *at > arrives);
+        network.insert(place, (arrives, datagram));
+    }
+
+    /// Each so many packets that are on the way come twice.
+    pub fn double(&mut self, caller: usize, each: usize) {
+        let network = &mut self.callers[caller].network;
+        let again: Vec<_> = network.iter().step_by(each).map(|(at, datagram)| (at + 300, datagram.clone())).collect();
+        network.extend(again);
+        network.sort_by_key(|(arrives, _)| -arrives);
+    }
+
     /// Lets a caller say this, from the next tick on. `path`: when a packet arrives, in microseconds after the caller's
     /// telephone has it whole; `None`: it is lost. His clock runs `fast_ppm` fast.
     pub fn say(&mut self, caller: usize, voice: &[i16], fast_ppm: i64, mut path: impl FnMut(i64) -> Option<i64>) {
         let from = self.ticks * TICK;
+        // Whenever he begins to speak it is another stream.
+        let ssrc = (self.ticks * 100) as u32 + caller as u32;
         let Some(Caller { codec, network, .. }) = self.callers.get_mut(caller) else { panic!("no caller {caller}") };
         for (number, samples) in (0i64..).zip(voice.chunks_exact(FRAME_SAMPLES)) {
             let whole_at = (number + 1) * TICK;
             let whole_at = from + whole_at - whole_at * fast_ppm / 1_000_000;
             let Some(delay) = path(number) else { continue };
-            let mut datagram = vec![0; HEADER_BYTES + FRAME_SAMPLES];
-            let header = RtpHeader {
-                payload_type: codec.static_payload_type(),
-                marker: number == 0,
-                sequence: number as u16,
-                timestamp: number as u32 * FRAME_SAMPLES as u32,
-                ssrc: caller as u32 + 9,
-            };
-            header.write(datagram.first_chunk_mut().expect("room for a header"));
-            g711::encode_into(*codec, samples, &mut datagram[HEADER_BYTES..]);
+            let numbers = (number as u16, number as u32 * FRAME_SAMPLES as u32, ssrc);
+            let datagram = packet(codec.static_payload_type(), numbers, &encoded(*codec, samples));
             network.push((whole_at + delay, datagram));
         }
         network.sort_by_key(|(arrives, _)| -arrives);
@@ -122,15 +132,50 @@ impl Bridge {
                 let (Some(caller), Ok(packet)) = (caller, RtpPacket::parse(datagram)) else { return };
                 caller.heard.extend(packet.payload.iter().map(|&code| g711::decode(caller.codec, code)));
             });
-            while self.plane.poll_event().is_some() {}
+            while let Some(event) = self.plane.poll_event() {
+                self.events.push(event);
+            }
             self.ticks += 1;
         }
+    }
+
+    /// What the call record says of the caller's media. He hangs up for that.
+    pub fn hang_up(&mut self, caller: usize) -> LegStatistics {
+        self.command(PlaneCommand::Close { call: key(caller) });
+        self.run(1);
+        let of_call = |event: &PlaneEvent| match event {
+            PlaneEvent::Closed { call, statistics } if *call == key(caller) => Some(*statistics),
+            _ => None,
+        };
+        self.events.iter().find_map(of_call).expect("the leg is closed")
+    }
+
+    /// What was heard until now is not needed any more.
+    pub fn forget(&mut self) {
+        self.callers.iter_mut().for_each(|caller| caller.heard.clear());
     }
 
     /// Everything that the caller has heard since he called: 160 samples a tick.
     pub fn heard(&self, caller: usize) -> &[i16] {
         &self.callers[caller].heard
     }
+}
+
+/// An RTP packet; `numbers`: sequence, timestamp and SSRC.
+pub fn packet(payload_type: u8, numbers: (u16, u32, u32), payload: &[u8]) -> Vec<u8> {
+    let (sequence, timestamp, ssrc) = numbers;
+    let mut header = [0; HEADER_BYTES];
+    RtpHeader { payload_type, marker: false, sequence, timestamp, ssrc }.write(&mut header);
+    [&header, payload].concat()
+}
+
+pub fn encoded(codec: Codec, samples: &[i16]) -> Vec<u8> {
+    samples.iter().map(|&sample| g711::encode(codec, sample)).collect()
+}
+
+/// What coding and decoding leaves of some samples.
+pub fn coded(codec: Codec, samples: &[i16]) -> Vec<i16> {
+    encoded(codec, samples).iter().map(|&code| g711::decode(codec, code)).collect()
 }
 
 pub fn key(caller: usize) -> CallKey {

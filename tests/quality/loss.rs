@@ -4,12 +4,11 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use anteroom::wire::g711;
 use anteroom::words::media::{Codec, FRAME_SAMPLES};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use super::line::through_the_bridge;
+use super::line::{coded, through_the_bridge};
 use super::speech;
 
 /// What spandsp's concealment reached in a trial of other speech, and what ours has to pass, in percent of packets lost.
@@ -67,10 +66,6 @@ impl Recordings {
             of_row.iter().sum::<f64>() / of_row.len() as f64
         }
     }
-}
-
-fn coded(codec: Codec, samples: &[i16]) -> Vec<i16> {
-    samples.iter().map(|&sample| g711::decode(codec, g711::encode(codec, sample))).collect()
 }
 
 /// Which packets are lost. The first second is whole, so that what is measured is loss in speech.

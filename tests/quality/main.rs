@@ -6,7 +6,9 @@
 //! | `line` | callers on a plane, and what the network does to their packets |
 //! | `speech` | what is said: the shipped prompts, and a synthesizer's voices beside them |
 //! | `loss` | PESQ with and without loss, beside the codec's ceiling and spandsp's concealment |
-//! | `delay` | what we add from mouth to ear, with and without jitter, and with clocks that drift |
+//! | `delay` | what we add from mouth to ear, with and without jitter |
+//! | `streams` | clocks that drift, packets that are late, twice or of another stream, silence that is not sent |
+//! | `meeting` | who is heard and how loud; what nobody hears |
 //! | `sounds` | loudness of what we play, and clicks where it begins, ends and repeats |
 //! | `score.py`, `plc.c` | PESQ (PyPI `pesq`), and spandsp's concealment, for `loss` |
 //!
@@ -17,5 +19,7 @@
 mod delay;
 mod line;
 mod loss;
+mod meeting;
 mod sounds;
 mod speech;
+mod streams;

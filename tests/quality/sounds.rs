@@ -10,7 +10,7 @@ use super::line::{Bridge, key};
 use super::speech;
 
 /// Loudness after ITU-R BS.1770 (gated, LUFS) of telephone voice.
-fn loudness(samples: &[i16]) -> f64 {
+pub fn loudness(samples: &[i16]) -> f64 {
     // Annex 1 gives both filters for 48 kHz; these are the same at 8 kHz (by the bilinear transform of their prototypes).
     let shelf = Biquad::high_shelf(1_681.97, 4.0, 0.7072);
     let high_pass = Biquad::high_pass(38.135, 0.5003);
@@ -61,7 +61,7 @@ impl Biquad {
 }
 
 /// The most that the voice bends from one sample to the next: a click is a bend that no voice has.
-fn bend(samples: &[i16]) -> i32 {
+pub fn bend(samples: &[i16]) -> i32 {
     let bends = samples.windows(3).map(|three| {
         let [a, b, c] = [three[0], three[1], three[2]].map(i32::from);
         (a - 2 * b + c).abs()

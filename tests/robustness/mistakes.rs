@@ -74,6 +74,7 @@ fn wrong_keys_and_values_are_named_with_their_place_and_what_is_right() {
         ("log.level=loud", &["log.level", "trace"]),
         ("log.format=xml", &["log.format", "text or json"]),
         ("media.silence_s=0", &["media.silence_s", "seconds"]),
+        ("media.talkers=1", &["media.talkers", "2 to 16"]),
         ("attendant.pin_tries=1000", &["attendant.pin_tries", "1 to 10"]),
         ("store.url=mysql://db", &["store.url", "sqlite:PATH"]),
         ("store.url=postgres://anna@db:port/x", &["store.url", "postgres://USER@HOST/DATABASE"]),

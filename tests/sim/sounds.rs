@@ -22,6 +22,9 @@ const VOICE_AMPLITUDE: f64 = 2_000.0;
 /// From here on a voice counts as heard: under a half of it, and far above what coding leaves of the others.
 const HEARD: f32 = 700.0;
 
+/// What is softer than this is silence.
+const SILENT: i16 = 40;
+
 const MUSIC_FRAMES: usize = 50;
 
 /// What one frame is.
@@ -77,10 +80,12 @@ impl Heard {
     }
 
     pub fn classify(&self, codec: Codec, codes: &Codes) -> Frame {
-        if codes.iter().all(|&code| code == g711::silence(codec)) {
-            return Frame::Silence;
+        if let Some(&known) = self.known.get(codes) {
+            return known;
         }
-        self.known.get(codes).copied().unwrap_or(Frame::Other)
+        // Nobody speaks: the noise of a line that is not dead.
+        let is_silent = codes.iter().all(|&code| g711::decode(codec, code).abs() < SILENT);
+        if is_silent { Frame::Silence } else { Frame::Other }
     }
 }
 

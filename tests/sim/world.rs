@@ -164,7 +164,9 @@ impl World {
         let plane = |number: usize| {
             let silent_after = Duration::from_secs(settings.media_silent_s);
             let random = StdRng::seed_from_u64(plan.seed ^ (number as u64 + 1) << 32);
-            Plane::new(base, heard.sounds.clone(), PlaneSettings { media_silent_after: silent_after }, random)
+            // Every phone's voice is held against what may be heard: so all of them have the floor.
+            let settings = PlaneSettings { media_silent_after: silent_after, talkers: 8 };
+            Plane::new(base, heard.sounds.clone(), settings, random)
         };
         let phones: Vec<Phone> =
             plan.phones.iter().enumerate().map(|(number, plan)| Phone::new(number, plan.clone())).collect();

@@ -55,7 +55,8 @@ rule: admission needed
     18.260  cara hears Prompt(PleaseWaitForAdmission)
     18.460  cara hears Music
     22.000  ben: HangUp
-    22.020  anna hears Silence
+    22.020  anna hears a fade
+    22.040  anna hears Silence
     23.220  meeting-1 Ended { why: Ended }
     23.220  meeting-1 Closed
     23.260  anna hears Prompt(MeetingEnded)

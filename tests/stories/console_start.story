@@ -37,7 +37,8 @@
     14.000  ben EnteredMeeting { meeting: meeting-1, leader: false }
     14.000  cara EnteredMeeting { meeting: meeting-1, leader: false }
     14.000  ben hears cara
-    14.000  cara hears ben
+    14.000  cara hears a fade
+    14.020  cara hears ben
     18.000  ben: End { conference: 0 }
     18.000  console: end meeting-1: Ok(LiveDone { meeting: Some(meeting-1), calls: 2, already: false })
     18.000  meeting-1 Ended { why: Ended }

@@ -35,10 +35,12 @@ leader leaves: ends after 3 s
      8.235  ben EnteredMeeting { meeting: meeting-1, leader: false }
      8.240  ben hears anna
      8.360  anna hears ben
-     8.420  anna hears Silence
+     8.420  anna hears a fade
+     8.440  anna hears Silence
      8.560  anna hears ben
     12.000  anna: HangUp
-    12.020  ben hears Silence
+    12.020  ben hears a fade
+    12.040  ben hears Silence
     15.010  meeting-1 Ended { why: LeaderLeft }
     15.010  meeting-1 Closed
     15.040  ben hears Prompt(MeetingEnded)

@@ -28,10 +28,12 @@ rule: anonymous start
      7.255  cara EnteredMeeting { meeting: meeting-1, leader: false }
      7.260  cara hears ben
      7.360  ben hears cara
-     7.420  ben hears Silence
+     7.420  ben hears a fade
+     7.440  ben hears Silence
      7.560  ben hears cara
     10.000  ben: HangUp
-    10.020  cara hears Silence
+    10.020  cara hears a fade
+    10.040  cara hears Silence
     12.000  cara: HangUp
     12.010  meeting-1 Over
     12.010  meeting-1 Closed

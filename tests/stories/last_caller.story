@@ -36,7 +36,8 @@
      6.500  ben: Talk
      8.235  ben EnteredMeeting { meeting: meeting-1, leader: false }
      8.360  anna hears ben
-     8.420  anna hears Silence
+     8.420  anna hears a fade
+     8.440  anna hears Silence
      8.560  anna hears ben
     10.000  anna: HangUp
     12.000  cara: Dial
@@ -47,10 +48,12 @@
     14.223  cara EnteredMeeting { meeting: meeting-1, leader: false }
     14.240  cara hears ben
     14.360  ben hears cara
-    14.420  ben hears Silence
+    14.420  ben hears a fade
+    14.440  ben hears Silence
     14.560  ben hears cara
     17.000  ben: HangUp
-    17.020  cara hears Silence
+    17.020  cara hears a fade
+    17.040  cara hears Silence
     19.000  cara: HangUp
     19.010  meeting-1 Over
     19.010  meeting-1 Closed

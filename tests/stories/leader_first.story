@@ -32,10 +32,12 @@
     10.234  ben EnteredMeeting { meeting: meeting-1, leader: false }
     10.240  ben hears anna
     10.360  anna hears ben
-    10.420  anna hears Silence
+    10.420  anna hears a fade
+    10.440  anna hears Silence
     10.560  anna hears ben
     14.000  ben: HangUp
-    14.020  anna hears Silence
+    14.020  anna hears a fade
+    14.040  anna hears Silence
     15.000  anna: HangUp
     15.010  meeting-1 Over
     15.010  meeting-1 Closed

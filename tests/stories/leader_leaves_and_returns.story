@@ -43,8 +43,9 @@ leader leaves: back to lobby
      8.235  ben EnteredMeeting { meeting: meeting-1, leader: false }
      8.235  anna EnteredMeeting { meeting: meeting-1, leader: true }
      8.240  ben hears a fade
-     8.240  anna hears ben
+     8.240  anna hears a fade
      8.260  ben hears Silence
+     8.260  anna hears ben
      8.360  ben hears anna
     12.000  anna: HangUp
     12.010  meeting-1 Over

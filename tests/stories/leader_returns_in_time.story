@@ -38,10 +38,12 @@ leader leaves: ends after 6 s
      8.235  ben EnteredMeeting { meeting: meeting-1, leader: false }
      8.240  ben hears anna
      8.360  anna hears ben
-     8.420  anna hears Silence
+     8.420  anna hears a fade
+     8.440  anna hears Silence
      8.560  anna hears ben
     10.000  anna: HangUp
-    10.020  ben hears Silence
+    10.020  ben hears a fade
+    10.040  ben hears Silence
     10.500  dora: Dial
     10.560  dora hears Prompt(Welcome)
     10.740  dora hears Prompt(EnterConferenceId)
@@ -50,21 +52,29 @@ leader leaves: ends after 6 s
     12.738  dora EnteredMeeting { meeting: meeting-1, leader: false }
     12.740  dora hears ben
     12.860  ben hears dora
-    12.920  ben hears Silence
+    12.920  ben hears a fade
+    12.940  ben hears Silence
     13.060  ben hears dora
-    13.520  ben hears Silence
+    13.520  ben hears a fade
+    13.540  ben hears Silence
     13.660  ben hears dora
-    13.720  ben hears Silence
+    13.720  ben hears a fade
+    13.740  ben hears Silence
     13.860  ben hears dora
-    13.920  ben hears Silence
+    13.920  ben hears a fade
+    13.940  ben hears Silence
     14.060  ben hears dora
-    14.120  ben hears Silence
+    14.120  ben hears a fade
+    14.140  ben hears Silence
     14.260  ben hears dora
-    14.320  ben hears Silence
+    14.320  ben hears a fade
+    14.340  ben hears Silence
     14.460  ben hears dora
-    14.520  ben hears Silence
+    14.520  ben hears a fade
+    14.540  ben hears Silence
     14.660  ben hears dora
-    14.720  ben hears Silence
+    14.720  ben hears a fade
+    14.740  ben hears Silence
     14.860  ben hears dora
     16.010  meeting-1 Ended { why: LeaderLeft }
     16.010  meeting-1 Closed

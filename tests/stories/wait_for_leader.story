@@ -52,16 +52,18 @@
     18.226  ben EnteredMeeting { meeting: meeting-1, leader: false }
     18.226  cara EnteredMeeting { meeting: meeting-1, leader: false }
     18.226  anna EnteredMeeting { meeting: meeting-1, leader: true }
-    18.240  ben hears cara
+    18.240  ben hears a fade
     18.240  cara hears ben
     18.240  anna hears ben and cara
+    18.260  ben hears cara
     18.360  ben hears cara and anna
     18.360  cara hears ben and anna
     22.000  anna: HangUp
     22.020  ben hears cara
     22.020  cara hears ben
     24.000  ben: HangUp
-    24.020  cara hears Silence
+    24.020  cara hears a fade
+    24.040  cara hears Silence
     26.000  cara: HangUp
     26.010  meeting-1 Over
     26.010  meeting-1 Closed
