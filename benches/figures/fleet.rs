@@ -16,6 +16,7 @@ use std::collections::HashSet;
 use std::net::{SocketAddr, SocketAddrV4, UdpSocket};
 use std::ops::Range;
 
+use anteroom::wire::g711;
 use anteroom::wire::rtp::{HEADER_BYTES, RtpHeader};
 use anteroom::words::media::{Codec, FRAME_SAMPLES};
 
@@ -38,8 +39,10 @@ const READ_AFTER: u64 = SLOTS / 2;
 /// Music for this many frames: he is in the lobby.
 const FRAMES_OF_MUSIC: u32 = 10;
 
-/// µ-law.
-const SILENCE: u8 = 0xFF;
+/// What a silent caller sends.
+fn silence(codec: Codec) -> u8 {
+    g711::encode(codec, 0)
+}
 
 pub struct Fleet {
     groups: Vec<Group>,
@@ -47,7 +50,8 @@ pub struct Fleet {
     /// The stream that each port speaks to.
     by_port: Vec<Option<usize>>,
     window: Option<Window>,
-    speech: Vec<u8>,
+    /// In each codec, in the order of [`Codec::ALL`].
+    speech: [Vec<u8>; Codec::ALL.len()],
     music: HoldMusic,
     inbox: Inbox,
     outbox: Outbox,
@@ -71,6 +75,7 @@ struct Stream {
 }
 
 struct Mouth {
+    codec: Codec,
     packet: [u8; HEADER_BYTES + FRAME_SAMPLES],
     header: RtpHeader,
     /// Where in the speech; `None`: silence.
@@ -117,6 +122,17 @@ impl Fleet {
         self.streams.len()
     }
 
+    /// What the caller speaks from his next call on.
+    pub fn set_codec(&mut self, caller: usize, codec: Codec) {
+        let mouth = &mut self.streams[caller].mouth;
+        mouth.codec = codec;
+        mouth.header.payload_type = codec.static_payload_type();
+    }
+
+    pub fn codec(&self, caller: usize) -> Codec {
+        self.streams[caller].mouth.codec
+    }
+
     /// Where this caller wants to be sent to.
     pub fn address(&self, caller: usize) -> SocketAddrV4 {
         self.groups[caller / GROUP].address
@@ -160,7 +176,7 @@ impl Fleet {
 
     /// Speaks from now on, from that share (0 to 1) of the recording.
     pub fn speak(&mut self, caller: usize, from: f64) {
-        self.streams[caller].mouth.speaks_from = Some((self.speech.len() as f64 * from) as usize);
+        self.streams[caller].mouth.speaks_from = Some((self.speech[0].len() as f64 * from) as usize);
     }
 
     /// These callers look out for the hold music, and for its end.
@@ -256,7 +272,8 @@ impl Stream {
             ssrc: spread,
         };
         let mouth = Mouth {
-            packet: [SILENCE; HEADER_BYTES + FRAME_SAMPLES],
+            codec: Codec::Pcmu,
+            packet: [0; HEADER_BYTES + FRAME_SAMPLES],
             header,
             speaks_from: None,
             typing: Typing::default(),
@@ -269,7 +286,8 @@ impl Stream {
 
 impl Mouth {
     /// The packet of this frame.
-    fn packet(&mut self, speech: &[u8], now: Stamp) -> &[u8] {
+    fn packet(&mut self, speech: &[Vec<u8>], now: Stamp) -> &[u8] {
+        let speech = &speech[self.codec as usize];
         self.header.sequence = self.header.sequence.wrapping_add(1);
         self.header.timestamp = self.header.timestamp.wrapping_add(FRAME_SAMPLES as u32);
         if let Some(key) = self.typing.next(self.header.timestamp) {
@@ -290,7 +308,7 @@ impl Mouth {
                 self.speaks_from = Some(from + FRAME_SAMPLES);
                 self.write(self.header, &speech[from..from + FRAME_SAMPLES])
             }
-            None => self.write(self.header, &[SILENCE; FRAME_SAMPLES]),
+            None => self.write(self.header, &[silence(self.codec); FRAME_SAMPLES]),
         }
     }
 

@@ -1,7 +1,7 @@
 //! The figures of Anteroom: what a call costs, measured beside what no program can leave out, in one run on one machine.
 //!
 //! ```text
-//! cargo bench --bench figures                          everything, below five minutes
+//! cargo bench --bench figures                          everything, some six minutes
 //! cargo bench --bench figures -- --quick               everything, below one minute, roughly
 //! cargo bench --bench figures -- --calls 3000 --only waiting
 //! cargo bench --bench figures -- --json                one JSON document on standard output
@@ -12,6 +12,8 @@
 //! | file | its idea |
 //! | --- | --- |
 //! | [`waiting`] | floor, lobby, meeting, start: calls that go on |
+//! | [`sizes`] | the same calls in meetings of 4, 50, 200, and in one |
+//! | [`capacity`] | how many calls the machine holds |
 //! | [`set_up`] | calls that come and go |
 //! | [`floor`] | the bare program |
 //! | [`server`] | the server as a process |
@@ -27,6 +29,7 @@
 mod argon2;
 mod batch;
 mod callers;
+mod capacity;
 mod clock;
 mod delivery;
 mod fleet;
@@ -38,6 +41,7 @@ mod process;
 mod report;
 mod server;
 mod set_up;
+mod sizes;
 mod sounds;
 mod waiting;
 
@@ -49,6 +53,9 @@ use clap::{Parser, Subcommand, ValueEnum};
 use plan::Plan;
 use process::Machine;
 use report::{Report, Section};
+
+/// The most callers that the generator is made for.
+const CALLS_MAX: usize = 4000;
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
@@ -65,7 +72,7 @@ fn progress(what: &str) {
 #[derive(Debug, Parser)]
 struct Arguments {
     /// Callers in the lobby and in the meeting.
-    #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u16).range(4..=4000))]
+    #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u16).range(4..=CALLS_MAX as i64))]
     calls: u16,
     /// Shorter measurements: below one minute.
     #[arg(long)]
@@ -103,10 +110,14 @@ enum Part {
     Waiting,
     /// The meeting; includes the floor and the lobby.
     Meeting,
+    /// Meetings of 4 to all callers; includes the floor and the lobby.
+    Sizes,
     /// The last PIN digit to the meeting.
     Starts,
     /// INVITE to 200, and memory.
     SetUp,
+    /// How many calls the machine holds: some minutes. Only where it is asked for.
+    Capacity,
 }
 
 fn main() -> Outcome<()> {
@@ -127,6 +138,11 @@ fn main() -> Outcome<()> {
     let wanted = |part| arguments.only.is_empty() || arguments.only.contains(&part);
     if let Err(error) = calls_that_go_on(&plan, wanted, &mut sections) {
         sections.push(failed("floor, lobby, meeting, start", error.as_ref()));
+    }
+    if arguments.only.contains(&Part::Capacity)
+        && let Err(error) = waiting::Bridge::new(&plan, CALLS_MAX).and_then(|mut bridge| bridge.capacity(&mut sections))
+    {
+        sections.push(failed("how many calls the machine holds", error.as_ref()));
     }
     if wanted(Part::SetUp)
         && let Err(error) = set_up::measure(&plan, &mut sections)
@@ -153,17 +169,20 @@ fn main() -> Outcome<()> {
 }
 
 fn calls_that_go_on(plan: &Plan, wanted: impl Fn(Part) -> bool, sections: &mut Vec<Section>) -> Outcome<()> {
-    let floors = wanted(Part::Waiting) || wanted(Part::Meeting);
+    let floors = wanted(Part::Waiting) || wanted(Part::Meeting) || wanted(Part::Sizes);
     if !floors && !wanted(Part::Starts) {
         return Ok(());
     }
-    let mut bridge = waiting::Bridge::new(plan)?;
+    let mut bridge = waiting::Bridge::new(plan, plan.calls)?;
     if floors {
         let floors = bridge.waiting(sections)?;
         if wanted(Part::Meeting) {
             bridge.meeting(&floors, sections)?;
         } else {
             bridge.empty();
+        }
+        if wanted(Part::Sizes) {
+            bridge.sizes(&floors, sections)?;
         }
     }
     if wanted(Part::Starts) {

@@ -8,7 +8,7 @@ use anteroom::sip::{
     Command, EndReason, Endpoint, EndpointConfig, Flow, HangUpReason, LocalMedia, OutgoingInvite, SipEvent,
 };
 use anteroom::words::ids::SessionKey;
-use anteroom::words::media::{Codec, Direction};
+use anteroom::words::media::Direction;
 use bytes::Bytes;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -72,7 +72,7 @@ impl Phones {
     pub fn call(&mut self, fleet: &mut Fleet, caller: usize, intent: Intent) -> Outcome<()> {
         let media = LocalMedia {
             rtp: fleet.address(caller).into(),
-            codecs: vec![Codec::Pcmu],
+            codecs: vec![fleet.codec(caller)],
             telephone_event: true,
             direction: Direction::SendRecv,
         };

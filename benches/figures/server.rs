@@ -28,7 +28,7 @@ pub struct Server {
     settings: Vec<String>,
     keep: bool,
     pub sip: SocketAddr,
-    pub organizer: Organizer,
+    pub organizers: Vec<Organizer>,
 }
 
 /// Who can start the meeting.
@@ -66,10 +66,9 @@ impl Server {
         command.arg("serve").stdin(Stdio::null()).stdout(Stdio::null()).stderr(File::create(&log)?);
         let child = command.spawn()?;
         let sip = SocketAddr::from(([127, 0, 0, 1], 0));
-        let nobody = Organizer { conference_id: String::new(), pin: String::new() };
-        let mut server = Server { child, folder, settings, keep: plan.keep, sip, organizer: nobody };
+        let mut server = Server { child, folder, settings, keep: plan.keep, sip, organizers: Vec::new() };
         server.sip = server.wait_until_ready(&log)?;
-        server.organizer = server.enable("organizer@figures.example")?;
+        server.enable_more(1)?;
         Ok(server)
     }
 
@@ -94,16 +93,24 @@ impl Server {
         }
     }
 
-    fn enable(&self, identity: &str) -> Outcome<Organizer> {
+    /// Until there are so many organizers.
+    pub fn enable_more(&mut self, organizers: usize) -> Outcome<()> {
+        let new = self.organizers.len()..organizers;
+        let lines: String = new.map(|number| format!("organizer-{number}@figures.example\n")).collect();
+        let list = self.folder.join("organizers.csv");
+        std::fs::write(&list, format!("identity\n{lines}"))?;
         let mut command = anteroom(&self.folder, &self.settings);
-        let output = command.args(["user", "enable", identity, "--json"]).output()?;
+        let output = command.args(["user", "bulk", "enable", "organizers.csv", "--json"]).output()?;
         if !output.status.success() {
             return Err(wrong(&String::from_utf8_lossy(&output.stderr)));
         }
-        let answer: Value = serde_json::from_slice(&output.stdout)?;
-        let text =
-            |key: &str| answer[key].as_str().map(str::to_owned).ok_or_else(|| wrong("user enable lacks a field"));
-        Ok(Organizer { conference_id: text("conference_id")?, pin: text("pin")? })
+        let answer: Vec<Value> = serde_json::from_slice(&output.stdout)?;
+        for line in answer {
+            let text =
+                |key: &str| line[key].as_str().map(str::to_owned).ok_or_else(|| wrong("user bulk lacks a field"));
+            self.organizers.push(Organizer { conference_id: text("conference_id")?, pin: text("pin")? });
+        }
+        Ok(())
     }
 }
 

@@ -26,15 +26,15 @@ fn samples(path: &Path) -> Outcome<Vec<i16>> {
     Ok(hound::WavReader::open(path)?.into_samples::<i16>().collect::<Result<_, _>>()?)
 }
 
-/// Speech in µ-law: the shipped prompts, one after the other, with the pauses between sentences that people make.
-pub fn speech() -> Outcome<Vec<u8>> {
+/// Speech in each codec: the shipped prompts, one after the other, with the pauses between sentences that people make.
+pub fn speech() -> Outcome<[Vec<u8>; Codec::ALL.len()]> {
     const PAUSE_SAMPLES: usize = 3200;
     let mut spoken = Vec::new();
     for prompt in recordings(&audio().join("en"))? {
         spoken.extend(prompt);
         spoken.extend([0; PAUSE_SAMPLES]);
     }
-    Ok(spoken.into_iter().map(|sample| g711::encode(Codec::Pcmu, sample)).collect())
+    Ok(Codec::ALL.map(|codec| spoken.iter().map(|&sample| g711::encode(codec, sample)).collect()))
 }
 
 /// Every frame that the hold music can be cut into, in both laws.

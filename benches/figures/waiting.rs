@@ -28,14 +28,14 @@ const START_WITHIN: Duration = Duration::from_secs(20);
 const LISTENS: u32 = 25;
 const LISTENS_ON: u32 = 50;
 
-const TALKERS: usize = 3;
+pub const TALKERS: usize = 3;
 
 /// The server with its callers. The last caller is the organizer.
 pub struct Bridge {
-    server: Server,
-    callers: Callers,
+    pub(super) server: Server,
+    pub(super) callers: Callers,
     pin_check: PinCheck,
-    plan: Plan,
+    pub(super) plan: Plan,
 }
 
 /// What the first section found that the others compare with.
@@ -43,8 +43,15 @@ pub struct Floors {
     floor_cpu_ms: f64,
 }
 
+impl Floors {
+    /// Of one call of the floor, for each of its seconds.
+    pub fn cpu_ms(&self) -> f64 {
+        self.floor_cpu_ms
+    }
+}
+
 /// From the organizer's last key to the meeting at each waiting caller.
-struct Start {
+pub(super) struct Start {
     heard_after: Vec<Duration>,
     /// Who heard no meeting in time, or something else than music before the organizer had typed.
     odd: usize,
@@ -53,8 +60,9 @@ struct Start {
 }
 
 impl Bridge {
-    pub fn new(plan: &Plan) -> Outcome<Bridge> {
-        let largest = plan.lobbies.iter().copied().chain([plan.calls]).max().unwrap_or(0);
+    /// `calls`: callers in one lobby, at most.
+    pub fn new(plan: &Plan, calls: usize) -> Outcome<Bridge> {
+        let largest = plan.lobbies.iter().copied().chain([calls]).max().unwrap_or(0);
         let server = Server::start("waiting", largest + 16, plan)?;
         let callers = Callers::new(largest + 1, server.sip, 1)?;
         Ok(Bridge { server, callers, pin_check: PinCheck::new()?, plan: plan.clone() })
@@ -151,31 +159,45 @@ impl Bridge {
         Ok(())
     }
 
-    fn fill_lobby(&mut self, callers: Range<usize>) -> Outcome<()> {
+    pub(super) fn fill_lobby(&mut self, callers: Range<usize>) -> Outcome<()> {
+        self.send_to_lobby(0, callers.clone())?;
+        self.wait_for_music(&callers.clone().collect::<Vec<_>>())?;
+        self.callers.fleet.stop_listening(callers);
+        Ok(())
+    }
+
+    /// They call, and type the conference ID of that organizer.
+    pub(super) fn send_to_lobby(&mut self, organizer: usize, callers: Range<usize>) -> Outcome<()> {
         self.callers.fleet.listen(callers.clone());
-        let id = &self.server.organizer.conference_id;
-        let typing = Typing::default().wait(LISTENS).press(id);
-        self.callers.call(callers.clone(), FILL_RATE, &Intent::Type(typing))?;
-        let waits = |all: &mut Callers| callers.clone().all(|caller| all.fleet.hears_music(caller));
+        let typing = Typing::default().wait(LISTENS).press(&self.server.organizers[organizer].conference_id);
+        self.callers.call(callers, FILL_RATE, &Intent::Type(typing))
+    }
+
+    pub(super) fn wait_for_music(&mut self, callers: &[usize]) -> Outcome<()> {
+        let waits = |all: &mut Callers| callers.iter().all(|caller| all.fleet.hears_music(*caller));
         if self.callers.run_until(LOBBY_WITHIN, waits) {
-            self.callers.fleet.stop_listening(callers);
             return Ok(());
         }
-        let hearing = callers.clone().filter(|caller| self.callers.fleet.hears_music(*caller)).count();
+        let hearing = callers.iter().filter(|caller| self.callers.fleet.hears_music(**caller)).count();
         let failures = &self.callers.phones.failures;
         let first = failures.first().map(|reason| format!(", the first one: {reason}")).unwrap_or_default();
         let (all, failed) = (callers.len(), failures.len());
         Err(wrong(&format!("only {hearing} of {all} callers came into the lobby; {failed} calls failed{first}")))
     }
 
-    /// The organizer calls, and types ID and PIN; `waiting` are in the lobby.
-    fn start_meeting(&mut self, waiting: Range<usize>) -> Outcome<Start> {
-        let organizer = self.organizer();
-        let of = &self.server.organizer;
+    /// That organizer calls from this place, and types ID and PIN.
+    pub(super) fn call_organizer(&mut self, organizer: usize, caller: usize) -> Outcome<()> {
+        let of = &self.server.organizers[organizer];
         let typing = Typing::default().wait(LISTENS).press(&of.conference_id).wait(LISTENS_ON).press("*");
         let typing = typing.wait(LISTENS_ON).press(&of.pin).press("#");
+        self.callers.call(caller..caller + 1, FILL_RATE, &Intent::Type(typing))
+    }
+
+    /// The organizer calls, and types ID and PIN; `waiting` are in the lobby.
+    pub(super) fn start_meeting(&mut self, waiting: Range<usize>) -> Outcome<Start> {
+        let organizer = self.organizer();
         self.callers.fleet.listen(waiting.clone());
-        self.callers.call(organizer..organizer + 1, FILL_RATE, &Intent::Type(typing))?;
+        self.call_organizer(0, organizer)?;
         let heard = |all: &mut Callers| waiting.clone().all(|caller| all.fleet.music_ended_at(caller).is_some());
         let (callers, pin_check) = (&mut self.callers, &self.pin_check);
         // The organizer still types: the lobby costs what it will cost when the server checks his PIN.

@@ -1,0 +1,67 @@
+//! How many calls this machine holds, the generator on the same machine: more and more callers, until not every packet is
+//! on its way in time.
+
+use std::time::Duration;
+
+use super::report::{Goal, Section};
+use super::waiting::Bridge;
+use super::{Outcome, progress};
+
+/// More callers each time.
+const STEP: usize = 500;
+
+/// Of 50 packets a second to each caller, the share that must come.
+const HELD: f64 = 0.999;
+
+/// A step's callers hear each other by then.
+const SETTLED_AFTER: Duration = Duration::from_secs(5);
+
+impl Bridge {
+    /// A lobby that grows, then a meeting that does.
+    pub fn capacity(&mut self, sections: &mut Vec<Section>) -> Outcome<()> {
+        for (what, is_meeting, goal) in [("lobby", false, 3000.0), ("meeting", true, 2500.0)] {
+            let mut section = Section::new(format!("One {what} that grows"));
+            let held = self.grow(what, is_meeting, &mut section)?;
+            section.figure("calls that get 99.9 % of their packets", held as f64, "", Some(Goal::AtLeast(goal)));
+            sections.push(section);
+            self.empty();
+        }
+        Ok(())
+    }
+
+    fn grow(&mut self, what: &str, is_meeting: bool, section: &mut Section) -> Outcome<usize> {
+        let mut held = 0;
+        while held + STEP < self.callers.fleet.len() {
+            let calls = held + STEP;
+            progress(&format!("a {what} of {calls}"));
+            if is_meeting && held > 0 {
+                self.send_to_lobby(0, held..calls)?;
+                self.callers.run_for(SETTLED_AFTER);
+            } else {
+                self.fill_lobby(held..calls)?;
+            }
+            if is_meeting && held == 0 {
+                self.start_meeting(0..calls)?;
+                self.callers.fleet.stop_listening(0..calls);
+                (0..super::waiting::TALKERS).for_each(|talker| self.callers.fleet.speak(talker, 0.3 * talker as f64));
+            }
+            self.callers.run_for(self.plan.warm_up);
+            let measured = self.callers.measure(&self.server.process()?, calls, self.plan.measure)?;
+            let (delivery, busy) = (&measured.delivery, 100.0 * measured.machine_busy);
+            section.note(format!(
+                "{calls} calls: {:.2} % of packets, 99.9 % of the gaps up to {:.0} ms, the largest {:.0}; machine {busy:.0} % busy, \
+                 server {:.3} and generator {:.3} ms/call-s",
+                100.0 * delivery.share(),
+                delivery.gap_ms_p999,
+                delivery.gap_ms_max,
+                measured.cpu_ms,
+                measured.generator_cpu_ms,
+            ));
+            if delivery.share() < HELD {
+                break;
+            }
+            held = calls;
+        }
+        Ok(held)
+    }
+}
