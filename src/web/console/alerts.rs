@@ -10,15 +10,14 @@ use serde::Deserialize;
 use super::flash::{Flash, sentence};
 use super::form::{Form, Nothing};
 use super::frame::{Frame, Place};
+use super::paging::{self, Turns};
 use super::trouble::Trouble;
 use super::visitor::{Administrators, Operators};
-use super::{Console, address, page, words};
+use super::{Console, page, words};
 use crate::admin::{AlertView, BudgetView};
 use crate::credentials::budget::Budget;
 use crate::credentials::{AlertKey, AlertPage, ClearBudgets};
 use crate::web::auth::Role;
-
-const ROWS: u32 = 50;
 
 pub fn routes() -> Router<Console> {
     Router::new()
@@ -84,14 +83,11 @@ async fn list(
     Operators(visitor): Operators,
     Query(asked): Query<Asked>,
 ) -> Result<Response, Trouble> {
-    let rows = AlertPage { cleared: true, before: asked.before.map(AlertKey), limit: ROWS + 1 };
+    let rows = AlertPage { cleared: true, before: asked.before.map(AlertKey), limit: paging::ASKED };
     let administrator = visitor.administrator(&console.site);
     let mut alerts = administrator.alerts(&rows).await?;
-    let more = alerts.len() > ROWS as usize;
-    alerts.truncate(ROWS as usize);
-    let last = alerts.last().filter(|_| more).map(|last| last.key.to_string());
-    let next = last.map(|last| address("/alerts", &[("before", &last)]));
-    let first = asked.before.map(|_| "/alerts".to_owned());
+    let Turns { next, first } =
+        paging::turn(&mut alerts, "/alerts", "", "before", asked.before.is_none(), |alert| alert.key.to_string());
     let budgets =
         if visitor.principal.role == Role::Administrator { administrator.budgets().await? } else { Vec::new() };
     let budgets = budgets.into_iter().map(Counted::new).collect();

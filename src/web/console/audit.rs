@@ -8,13 +8,12 @@ use axum::routing::get;
 use serde::Deserialize;
 
 use super::frame::{Frame, Place};
+use super::paging::{self, Turns};
 use super::trouble::Trouble;
 use super::visitor::Operators;
-use super::{Console, address, optional, page, words};
+use super::{Console, optional, page, words};
 use crate::admin::AuditView;
 use crate::credentials::{AuditKey, AuditPage};
-
-const ROWS: u32 = 50;
 
 pub fn routes() -> Router<Console> {
     Router::new().route("/audit", get(list))
@@ -44,13 +43,10 @@ async fn list(
     Query(asked): Query<Asked>,
 ) -> Result<Response, Trouble> {
     let search = asked.search.trim().to_owned();
-    let rows = AuditPage { search: optional(&search), before: asked.before.map(AuditKey), limit: ROWS + 1 };
+    let rows = AuditPage { search: optional(&search), before: asked.before.map(AuditKey), limit: paging::ASKED };
     let mut entries = visitor.administrator(&console.site).audit(&rows).await?;
-    let more = entries.len() > ROWS as usize;
-    entries.truncate(ROWS as usize);
-    let last = entries.last().filter(|_| more).map(|last| last.key.to_string());
-    let next = last.map(|last| address("/audit", &[("search", &search), ("before", &last)]));
-    let first = asked.before.map(|_| address("/audit", &[("search", &search)]));
+    let Turns { next, first } =
+        paging::turn(&mut entries, "/audit", &search, "before", asked.before.is_none(), |entry| entry.key.to_string());
     let frame = console.frame(&visitor, Place::Audit, "/audit").await;
     page(&AuditListPage { frame, search, entries, next, first })
 }

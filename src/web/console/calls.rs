@@ -9,12 +9,11 @@ use serde_json::Value;
 
 use super::audit::Asked;
 use super::frame::{Frame, Place};
+use super::paging::{self, Turns};
 use super::trouble::Trouble;
 use super::visitor::{Operators, Visitor};
-use super::{Console, address, optional, page, words};
+use super::{Console, optional, page, words};
 use crate::credentials::{CallRecordKey, CallRecordPage};
-
-const ROWS: u32 = 50;
 
 pub fn routes() -> Router<Console> {
     Router::new().route("/calls", get(list))
@@ -101,13 +100,11 @@ async fn list(
     Query(asked): Query<Asked>,
 ) -> Result<Response, Trouble> {
     let search = asked.search.trim().to_owned();
-    let rows = CallRecordPage { search: optional(&search), before: asked.before.map(CallRecordKey), limit: ROWS + 1 };
+    let rows =
+        CallRecordPage { search: optional(&search), before: asked.before.map(CallRecordKey), limit: paging::ASKED };
     let mut ended = visitor.administrator(&console.site).ended_calls(&rows).await?;
-    let more = ended.len() > ROWS as usize;
-    ended.truncate(ROWS as usize);
-    let last = ended.last().filter(|_| more).map(|last| last.key.to_string());
-    let next = last.map(|last| address("/calls", &[("search", &search), ("before", &last)]));
-    let first = asked.before.map(|_| address("/calls", &[("search", &search)]));
+    let Turns { next, first } =
+        paging::turn(&mut ended, "/calls", &search, "before", asked.before.is_none(), |call| call.key.to_string());
     let calls = ended.iter().map(|call| ShownCall::new(&call.record)).collect();
     let frame = console.frame(&visitor, Place::Calls, "/calls").await;
     page(&CallsPage { frame, search, calls, next, first })

@@ -21,6 +21,7 @@
 //! | [`settings`], [`mail_texts`], [`accounts`] | what the organization decides, and who may sign in |
 //! | [`sign_in`] | the pages before the sign-in, and the way out |
 //! | [`frame`] | menu, role and flashes around every page |
+//! | [`paging`] | lists, page by page |
 //! | [`words`] | how values read |
 //! | [`assets`] | style, script, icons |
 //! | `pages/` | the templates |
@@ -45,6 +46,7 @@ pub mod me;
 pub mod meetings;
 pub mod numbers;
 pub mod outbox;
+pub mod paging;
 pub mod person;
 pub mod sending;
 pub mod settings;

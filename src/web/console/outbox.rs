@@ -10,14 +10,13 @@ use super::audit::Asked;
 use super::flash::Flash;
 use super::form::{Form, Nothing};
 use super::frame::{Frame, Place};
+use super::paging::{self, Turns};
 use super::trouble::Trouble;
 use super::visitor::{Administrators, Operators};
-use super::{Console, address, optional, page, words};
+use super::{Console, optional, page, words};
 use crate::admin::MailView;
 use crate::credentials::outbox::WITHDRAWN;
 use crate::credentials::{MailKey, MailPage};
-
-const ROWS: u32 = 50;
 
 pub fn routes() -> Router<Console> {
     Router::new().route("/outbox", get(list)).route("/outbox/{key}/retry", post(retry))
@@ -68,13 +67,11 @@ async fn list(
     Query(asked): Query<Asked>,
 ) -> Result<Response, Trouble> {
     let search = asked.search.trim().to_owned();
-    let rows = MailPage { search: optional(&search), state: None, before: asked.before.map(MailKey), limit: ROWS + 1 };
+    let rows =
+        MailPage { search: optional(&search), state: None, before: asked.before.map(MailKey), limit: paging::ASKED };
     let mut mails = visitor.administrator(&console.site).outbox(&rows).await?;
-    let more = mails.len() > ROWS as usize;
-    mails.truncate(ROWS as usize);
-    let last = mails.last().filter(|_| more).map(|last| last.key.to_string());
-    let next = last.map(|last| address("/outbox", &[("search", &search), ("before", &last)]));
-    let first = asked.before.map(|_| address("/outbox", &[("search", &search)]));
+    let Turns { next, first } =
+        paging::turn(&mut mails, "/outbox", &search, "before", asked.before.is_none(), |mail| mail.key.to_string());
     let frame = console.frame(&visitor, Place::Outbox, "/outbox").await;
     let mails = mails.into_iter().map(Shown::new).collect();
     page(&OutboxPage { frame, search, mails, next, first })

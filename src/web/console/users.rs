@@ -11,17 +11,16 @@ use serde::Deserialize;
 use super::flash::{Flash, Shown, sentence};
 use super::form::Form;
 use super::frame::{Frame, Place};
+use super::paging::{self, Turns};
 use super::sending::{self, MailFields, Sending};
 use super::trouble::Trouble;
 use super::visitor::{Administrators, Operators, Visitor};
-use super::{Console, address, optional, page, user, words};
+use super::{Console, optional, page, user, words};
 use crate::admin::{AdminError, EnabledView, NewPinView, NumberView, UserView};
 use crate::credentials::{Identity, Page, UserChange, UserDetails};
 use crate::words::secret::Secret;
 
 /// Rows of a page: what a person looks through.
-const ROWS: u32 = 50;
-
 pub fn routes() -> Router<Console> {
     Router::new().route("/users", get(list)).route("/users/new", get(new).post(enable))
 }
@@ -53,13 +52,10 @@ async fn list(
     let wanted = optional(&search);
     let administrator = visitor.administrator(&console.site);
     let count = administrator.count_users(wanted.as_deref(), true).await?;
-    let rows = Page { search: wanted, after: asked.after.clone(), limit: ROWS + 1, disabled: true };
+    let rows = Page { search: wanted, after: asked.after.clone(), limit: paging::ASKED, disabled: true };
     let mut users = administrator.list_users(&rows).await?;
-    let more = users.len() > ROWS as usize;
-    users.truncate(ROWS as usize);
-    let last = users.last().map(|user| user.identity.clone());
-    let next = last.filter(|_| more).map(|last| address("/users", &[("search", &search), ("after", &last)]));
-    let first = asked.after.map(|_| address("/users", &[("search", &search)]));
+    let Turns { next, first } =
+        paging::turn(&mut users, "/users", &search, "after", asked.after.is_none(), |user| user.identity.clone());
     let counted = words::counted(usize::try_from(count).unwrap_or(usize::MAX), "user");
     let frame = console.frame(&visitor, Place::Users, "/users").await;
     page(&UsersPage { frame, search, counted, users, next, first })
