@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use super::call::{Call, Stage};
 use super::deadlines::Owner;
 use super::engine::{Engine, Origin, Output};
 use crate::attendant::{self, keypad};
@@ -14,7 +15,9 @@ use crate::words::ids::{CallKey, MeetingKey};
 impl Engine {
     /// An input for a call's attendant; its effects are carried out when the engine settles.
     pub(super) fn tell_attendant(&mut self, now: Instant, call: CallKey, input: attendant::Input) {
-        if let Some(of) = self.calls.get_mut(&call).filter(|of| of.session_is_up()) {
+        // Voice and ACK take ways of their own, and an ACK can be lost: what is pressed before it counts when it comes.
+        let early = |of: &Call| of.stage == Stage::Answering && matches!(input, attendant::Input::Digit(_));
+        if let Some(of) = self.calls.get_mut(&call).filter(|of| of.session_is_up() || early(of)) {
             of.attendant.handle_input(now, input);
             self.unsettled.push_back(Owner::Call(call));
         }

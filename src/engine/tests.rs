@@ -12,8 +12,8 @@ use super::{Counts, Engine, EngineSettings, Output};
 use crate::attendant::Question;
 use crate::media::{Background, PlaneCommand, PlaneEvent};
 use crate::sip::{
-    Command, EndReason, Endpoint, EndpointConfig, Flow, HangUpReason, LocalMedia, OutgoingInvite, SipEvent, Transport,
-    Trunk, TrunkTable,
+    Command, EndReason, Endpoint, EndpointConfig, Flow, HangUpReason, LocalMedia, OutgoingInvite, SipEvent, Transmit,
+    Transport, Trunk, TrunkTable,
 };
 use crate::words::answer::{Announcements, Conference, ConferenceAnswer, LobbyPolicy, PinAnswer};
 use crate::words::event::{CallFact, CallRecord, EndCause, Event, MeetingFact, Reached, StartedBy};
@@ -63,6 +63,9 @@ pub(super) struct World {
     pub(super) conference: Conference,
     /// Legs are opened only when the test says so.
     pub(super) hold_legs: bool,
+    /// No ACK arrives any more until the test says so.
+    pub(super) hold_acks: bool,
+    pub(super) held_acks: Vec<Transmit>,
     pub(super) wanted_legs: VecDeque<(CallKey, IpAddr)>,
     pub(super) questions: Vec<(CallKey, LookupKey, Question)>,
     pub(super) facts: Vec<(CallKey, CallFact)>,
@@ -89,6 +92,8 @@ impl World {
             store: StoreMood::Answers,
             conference: conference(),
             hold_legs: false,
+            hold_acks: false,
+            held_acks: Vec::new(),
             wanted_legs: VecDeque::new(),
             questions: Vec::new(),
             facts: Vec::new(),
@@ -136,6 +141,10 @@ impl World {
             let mut quiet = true;
             while let Some(sent) = self.callers.poll_transmit() {
                 quiet = false;
+                if self.hold_acks && sent.bytes.starts_with(b"ACK ") {
+                    self.held_acks.push(sent);
+                    continue;
+                }
                 self.engine.handle_message(self.now, &turned(sent.flow), sent.bytes);
             }
             while let Some(sent) = self.engine.poll_transmit() {
@@ -339,6 +348,21 @@ fn the_lobby_waits_with_music_and_the_pin_takes_all_of_it_in_at_once() {
     assert_eq!(record.organizer.as_deref(), Some("anna@example.com"));
     assert_eq!(record.statistics.packets_received, 50);
     assert_eq!(world.meeting_facts.last(), Some(&MeetingFact::Closed));
+}
+
+#[test]
+fn keys_that_are_faster_than_the_ack_count() {
+    let mut world = World::new(|_| {});
+    world.hold_acks = true;
+    let (_, call) = world.dial();
+    world.press(call, CONFERENCE_ID);
+    assert!(world.questions.is_empty() && !world.told(call, |fact| matches!(fact, CallFact::Established)));
+    world.hold_acks = false;
+    for ack in std::mem::take(&mut world.held_acks) {
+        world.engine.handle_message(world.now, &turned(ack.flow), ack.bytes);
+    }
+    world.settle();
+    assert!(world.told(call, |fact| matches!(fact, CallFact::ConferenceFound { .. })), "{:?}", world.facts);
 }
 
 #[test]
