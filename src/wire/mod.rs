@@ -8,8 +8,10 @@
 //! | [`rtp`], [`rtcp`] | RFC 3550 |
 //! | [`telephone_event`] | the payload of RFC 4733 |
 //! | [`g711`] | µ-law and A-law (ITU-T G.711) |
+//! | [`g722`] | wideband voice in 64 kbit/s (ITU-T G.722); a stream's coders have a state, which is a value like others |
 
 pub mod g711;
+pub mod g722;
 pub mod rtcp;
 pub mod rtp;
 pub mod sdp;

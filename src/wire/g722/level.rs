@@ -1,0 +1,86 @@
+//! How loud a stream is, without decoding it.
+//!
+//! A code says how far the sample is from its prediction, in units of a scale that follows from the codes alone. In voice
+//! that distance is smaller than the sample itself, by what the predictor gains.
+
+use super::band::{OCTAVE, next_high_log, next_low_log};
+use super::tables::{HIGH_LEVELS, LOW_LEVELS, SCALE};
+
+/// The scales of a stream's two bands, as its decoder would have them.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct LevelMeter {
+    low_log: i32,
+    high_log: i32,
+}
+
+/// The logarithm of what a code stands for, on the 16-bit scale at the lowest scale factor: 32 in the low band and 8 in the
+/// high one, in units of 1/32768, and a band's sample is half of ours.
+static LOW_LOGS: [i32; 64] = {
+    let mut logs = [0; 64];
+    let mut code = 0;
+    while code < 64 {
+        logs[code] = logarithm(LOW_LEVELS[code].unsigned_abs()) - 9 * OCTAVE;
+        code += 1;
+    }
+    logs
+};
+static HIGH_LOGS: [i32; 4] = {
+    let mut logs = [0; 4];
+    let mut code = 0;
+    while code < 4 {
+        logs[code] = logarithm(HIGH_LEVELS[code].unsigned_abs()) - 11 * OCTAVE;
+        code += 1;
+    }
+    logs
+};
+
+/// The logarithm of a level, rounded down: its whole octaves, and eleven bits behind them by squaring.
+const fn logarithm(level: u16) -> i32 {
+    let octaves = level.ilog2();
+    let mut logarithm = octaves as i32;
+    let mut mantissa = (level as u64) << (31 - octaves); // 1 to 2, as 2^31 to 2^32
+    let mut unit = OCTAVE;
+    while unit > 1 {
+        unit >>= 1;
+        mantissa = (mantissa * mantissa) >> 31;
+        logarithm *= 2;
+        if mantissa >> 32 == 1 {
+            mantissa >>= 1;
+            logarithm += 1;
+        }
+    }
+    logarithm
+}
+
+impl LevelMeter {
+    /// The largest amplitude of these codes, roughly, on the 16-bit scale.
+    ///
+    /// Louder by half than the largest distance: in noise that is the amplitude; in voice, which is predicted well, it is
+    /// some 40 % less. So both stay on the right side of a gate that opens at 320: noise of −48 dBm0 reads 320 at most, and
+    /// of speech whose peak is 6,000 the gate loses one frame in 300 (all in soft ends), of a peak of 2,000 one in 180.
+    pub fn peak(&mut self, codes: &[u8]) -> i16 {
+        let LevelMeter { mut low_log, mut high_log } = *self;
+        let mut peak = 0;
+        for &code in codes {
+            let (low, high) = (usize::from(code & 0x3F), usize::from(code >> 6));
+            peak = peak.max(low_log + LOW_LOGS[low]).max(high_log + HIGH_LOGS[high]);
+            low_log = next_low_log(low_log, low >> 2);
+            high_log = next_high_log(high_log, high);
+        }
+        *self = LevelMeter { low_log, high_log };
+        let amplitude = amplitude(peak);
+        (amplitude + amplitude / 2).min(i16::MAX.into()) as i16
+    }
+
+    /// The logarithms of both bands' scale factors.
+    pub(super) fn logarithms(&self) -> [i32; 2] {
+        [self.low_log, self.high_log]
+    }
+}
+
+/// The amplitude of a logarithm.
+fn amplitude(logarithm: i32) -> i32 {
+    let steps = (logarithm >> 6).clamp(0, 14 * 32 + 31);
+    let octave = i32::from(SCALE[320 + (steps as usize & 31)]); // 8192 to 16032
+    (octave << 1) >> (14 - (steps >> 5))
+}

@@ -1,0 +1,93 @@
+//! The numbers of ITU-T G.722, section 6.2.1: decision values, levels and steps of both quantizers, the scale, and the
+//! filter that splits and joins the bands. By the code wherever the standard has a table of codes beside one of levels.
+
+/// The low band's decision values (LL6), in 1/4096 of the scale, times 16: their products with the scale are then the upper
+/// halves of 32 bits. The last three are there for the vector instructions' sake.
+pub static LOW_DECISIONS: [u16; 32] = {
+    let values: [u16; 29] = [
+        35, 72, 110, 150, 190, 233, 276, 323, 370, 422, 473, 530, 587, 650, 714, 786, 858, 940, 1023, 1121, 1219, 1339,
+        1458, 1612, 1765, 1980, 2195, 2557, 2919,
+    ];
+    let mut all = [u16::MAX; 32];
+    let mut at = 0;
+    while at < values.len() {
+        all[at] = values[at] * 16;
+        at += 1;
+    }
+    all
+};
+
+/// The low band's codes: of a difference from zero up or below zero, by how many decision values it reaches (29 at most).
+pub static LOW_CODES: [[u8; 32]; 2] = {
+    let mut codes = [[0; 32]; 2];
+    let mut reached = 0;
+    while reached < 32 {
+        let interval = if reached > 29 { 30 } else { reached as u8 + 1 };
+        codes[0][reached] = 62 - interval;
+        // The smallest two negative ones got the codes that would look like silence on a line.
+        codes[1][reached] = if interval <= 2 { 64 - interval } else { 34 - interval };
+        reached += 1;
+    }
+    codes
+};
+
+/// What a code of the low band stands for, in 1/32768 of the scale (QQ6). Codes 0 to 3 are never sent.
+pub static LOW_LEVELS: [i16; 64] = {
+    let levels: [i16; 30] = [
+        136, 432, 728, 1040, 1360, 1688, 2032, 2400, 2776, 3168, 3576, 4008, 4464, 4944, 5456, 6000, 6576, 7192, 7856,
+        8576, 9360, 10232, 11192, 12280, 13512, 14984, 16704, 19008, 21904, 24808,
+    ];
+    let mut by_code = [-levels[0]; 64];
+    let mut code = 4;
+    while code < 64 {
+        by_code[code] = match code {
+            4..=31 => -levels[33 - code],
+            32..=61 => levels[61 - code],
+            _ => -levels[63 - code],
+        };
+        code += 1;
+    }
+    by_code
+};
+
+/// The same by a code's four upper bits (QQ4): what both ends learn from.
+pub static COARSE_LEVELS: [i16; 16] = by_coarse_code([0, 1200, 2584, 4240, 6288, 8968, 12896, 20456], true);
+
+/// How the low band's logarithmic scale moves on, by a code's four upper bits (WL).
+pub static LOW_STEPS: [i16; 16] = by_coarse_code([-60, -30, 58, 172, 334, 538, 1198, 3042], false);
+
+const fn by_coarse_code(magnitudes: [i16; 8], signed: bool) -> [i16; 16] {
+    let mut by_code = [magnitudes[0]; 16];
+    let mut code = 1;
+    while code < 16 {
+        by_code[code] = match code {
+            8.. => magnitudes[15 - code],
+            _ if signed => -magnitudes[8 - code],
+            _ => magnitudes[8 - code],
+        };
+        code += 1;
+    }
+    by_code
+}
+
+/// The high band has one decision value (in 1/4096 of the scale) and four codes: by sign, and whether it is reached.
+pub const HIGH_DECISION: i32 = 564;
+pub static HIGH_CODES: [u8; 4] = [3, 2, 1, 0];
+pub static HIGH_LEVELS: [i16; 4] = [-7408, -1616, 7408, 1616];
+pub static HIGH_STEPS: [i16; 4] = [798, -214, 798, -214];
+
+/// The scale by 1/32 octaves (ILB, and the shifts of blocks SCALEL and SCALEH). The entries from 353 on are never used:
+/// they let an index be masked.
+pub static SCALE: [i16; 512] = {
+    let octave: [i16; 32] = [
+        2048, 2093, 2139, 2186, 2233, 2282, 2332, 2383, 2435, 2489, 2543, 2599, 2656, 2714, 2774, 2834, 2896, 2960,
+        3025, 3091, 3158, 3228, 3298, 3371, 3444, 3520, 3597, 3676, 3756, 3838, 3922, 4008,
+    ];
+    let mut scale = [16_384; 512];
+    let mut at = 0;
+    while at < 352 {
+        scale[at] = (octave[at % 32] >> (10 - at / 32)) << 2;
+        at += 1;
+    }
+    scale
+};
