@@ -12,6 +12,11 @@
 //!      │     may still take over)                     │
 //! ```
 //!
+//! Where the SDP names the IP address that its SIP came from, no translation is between that the peer does not know of. Only
+//! that IP address is learned then, in the window and after it: its port may differ, and all others are strangers. Where the
+//! two differ nobody can tell a stranger from a telephone behind address translation or a trunk's media machine, and the
+//! window is open to all.
+//!
 //! The second row goes on after the window for one IP address, because a telephone behind address translation that sends
 //! nothing while its caller is silent may send its first packet whenever he speaks. Who may take a leg over by that?
 //! Somebody behind the same address translation as the caller, who may well have the caller's telephone in his hand. A
@@ -109,9 +114,10 @@ impl SourceBinding {
         let in_window = since < LEARNING_WINDOW;
         let as_signalled = self.signalled_from == Some(source.ip().to_canonical());
         let as_agreed = self.agreed == Some(source);
+        let is_open_to_all = in_window && !self.is_untranslated();
         let of_old = self.before == Some(source) && since < OLD_SOURCE_REFUSED;
         let may_be_learned = match self.bound {
-            None => as_agreed || ((in_window || as_signalled) && !of_old),
+            None => as_agreed || ((is_open_to_all || as_signalled) && !of_old),
             Some(_) => as_agreed && self.is_open(now),
         };
         if !may_be_learned {
@@ -152,6 +158,11 @@ impl SourceBinding {
         }
         self.candidate = Some(Candidate { source, ssrc, sequence, packets: 1, first_at: now, last_at: now });
         false
+    }
+
+    /// Whether the peer describes itself by the address that we see it at.
+    fn is_untranslated(&self) -> bool {
+        self.agreed.is_some_and(|agreed| self.signalled_from == Some(agreed.ip().to_canonical()))
     }
 
     /// Where our packets go: to where the peer's come from, and before the first of them to where its SDP says.
@@ -318,6 +329,31 @@ mod tests {
         assert_eq!(admit(&mut binding, late + 900 * SECOND, neighbour), Admission::Refused);
         assert_eq!(binding.settled(late + 6 * SECOND), Some(real));
         assert_eq!(admit(&mut binding, late + 6 * SECOND, agreed), Admission::Refused);
+    }
+
+    #[test]
+    fn a_peer_without_address_translation_is_learned_at_its_own_address_alone() {
+        let start = Instant::now();
+        let (agreed, other_port, attacker) =
+            (address("192.0.2.1:4000"), address("192.0.2.1:61000"), address("198.51.100.9:9"));
+        let mut binding = SourceBinding::default();
+        binding.negotiate(start, agreed, "::ffff:192.0.2.1".parse().unwrap());
+        for number in 0..20u16 {
+            let now = start + PACKET * u32::from(number);
+            assert_eq!(binding.admit(now, attacker, 3, number), Admission::Refused);
+        }
+        assert_eq!(stream(&mut binding, start + SECOND, other_port), Admission::NewlyBound { as_agreed: false });
+        // Nor by a changed address.
+        let again = start + 60 * SECOND;
+        binding.negotiate(again, address("192.0.2.1:4010"), agreed.ip());
+        for number in 0..20u16 {
+            let now = again + PACKET * u32::from(number);
+            assert_eq!(binding.admit(now, attacker, 3, number), Admission::Refused);
+        }
+        // A change to where the SIP does not come from opens the window to all.
+        let moved = again + 60 * SECOND;
+        binding.negotiate(moved, address("10.0.0.5:4000"), agreed.ip());
+        assert_eq!(stream(&mut binding, moved, attacker), Admission::NewlyBound { as_agreed: false });
     }
 
     #[test]

@@ -122,7 +122,9 @@ fn a_third_address_gets_nothing_and_changes_nothing() {
 fn a_port_that_waits_for_its_caller_is_not_given_to_the_first_who_knocks() {
     let (mut server, organizer) = start("knock", "127.71.0");
     let attacker = Plug::new("127.71.0.3", server.sip);
-    let caller = Caller::dial(server.sip, Dial { speaks: false, ..Dial::from("127.71.0.2") });
+    // His voice has another address than his SIP: only so can a source be learned that nobody named.
+    let elsewhere = "127.71.0.4".parse().unwrap();
+    let caller = Caller::dial(server.sip, Dial { speaks: false, voice: elsewhere, ..Dial::from("127.71.0.2") });
     caller.wait_established();
     caller.wait_heard(5);
     let (rtp, stream) = (caller.server_rtp(), caller.stream());
@@ -152,6 +154,28 @@ fn a_port_that_waits_for_its_caller_is_not_given_to_the_first_who_knocks() {
     attacker.drain();
     attack(&attacker, &caller, &organizer);
     assert_untouched(&server, &caller, &attacker);
+    caller.hang_up();
+    caller.wait_ended(SOON);
+    assert_never_panicked(&mut server);
+}
+
+/// A caller who says nothing yet, and whose SDP names the address that his SIP comes from: nobody else can be he.
+#[test]
+fn nobody_is_heard_in_the_place_of_a_silent_caller_whose_address_is_known() {
+    let (mut server, organizer) = start("silent", "127.76.0");
+    let attacker = Plug::new("127.76.0.3", server.sip);
+    let caller = Caller::dial(server.sip, Dial { speaks: false, ..Dial::from("127.76.0.2") });
+    caller.wait_established();
+    caller.wait_heard(5);
+    for ahead in 1..50 {
+        attacker.send_to(voice(caller.stream(), 100 + ahead, 0), caller.server_rtp());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    attack(&attacker, &caller, &organizer);
+    assert_untouched(&server, &caller, &attacker);
+    assert!(!server.log_text().contains("voice comes from"), "a stranger was believed");
+    caller.speak(true);
+    server.wait_for_line("voice comes from the agreed address", SOON);
     caller.hang_up();
     caller.wait_ended(SOON);
     assert_never_panicked(&mut server);

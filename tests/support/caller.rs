@@ -48,6 +48,8 @@ const INFO_EVERY: Duration = Duration::from_millis(120);
 pub struct Dial {
     /// The caller's address; its ports are free ones.
     pub source: IpAddr,
+    /// Where his voice comes from and goes to: at some trunks that is another machine.
+    pub voice: IpAddr,
     pub to: String,
     /// User part of From.
     pub from: String,
@@ -60,6 +62,7 @@ impl Dial {
     pub fn from(source: &str) -> Dial {
         Dial {
             source: source.parse().unwrap(),
+            voice: source.parse().unwrap(),
             to: "8000".to_owned(),
             from: "caller".to_owned(),
             telephone_event: true,
@@ -136,7 +139,7 @@ impl Caller {
         let socket = UdpSocket::bind((dial.source, 0)).unwrap();
         socket.set_read_timeout(Some(Duration::from_millis(4))).unwrap();
         let sip = socket.local_addr().unwrap();
-        let (rtp, _rtcp) = media_sockets(dial.source);
+        let (rtp, _rtcp) = media_sockets(dial.voice);
         let rtp_address = rtp.local_addr().unwrap();
         let media = LocalMedia {
             rtp: rtp_address,

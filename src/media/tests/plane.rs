@@ -399,7 +399,8 @@ fn a_caller_behind_address_translation_is_learned() {
     let mut media = world.media(caller, Direction::SendRecv);
     media.remote_rtp = SocketAddr::from(([10, 0, 0, 5], 4_000));
     media.remote_rtcp = SocketAddr::from(([10, 0, 0, 5], 4_001));
-    world.command(PlaneCommand::Negotiate { call: world.key(caller), signalled_from: media.remote_rtp.ip(), media });
+    let signalled_from = world.callers[caller].address.ip();
+    world.command(PlaneCommand::Negotiate { call: world.key(caller), signalled_from, media });
     world.admit(&[caller, listener]);
     world.ticks(600);
     let (call, source) = (world.key(caller), world.callers[caller].address);

@@ -10,20 +10,22 @@ impl World {
         if !matches!(action, Action::Ask | Action::GarbageSip) {
             self.steady_since[phone] = now;
         }
-        if matches!(
-            action,
-            Action::Hold { .. }
-                | Action::Resume
-                | Action::MoveAddress
-                | Action::Rebind
-                | Action::ReinviteWithoutOffer
-                | Action::GarbageRtp
-                | Action::Stranger
-                | Action::LoseConnection
-        ) {
-            let spoils = matches!(action, Action::GarbageRtp | Action::Stranger);
-            self.keys.disturbed(&self.phones[phone].call_id, spoils);
-            self.spoiled[phone] |= matches!(action, Action::Rebind | Action::Stranger);
+        // Where the SDP names the address that the SIP comes from, nobody else is taken for him.
+        let taken_in = action == Action::Stranger && self.phones[phone].plan.translated;
+        if taken_in
+            || matches!(
+                action,
+                Action::Hold { .. }
+                    | Action::Resume
+                    | Action::MoveAddress
+                    | Action::Rebind
+                    | Action::ReinviteWithoutOffer
+                    | Action::GarbageRtp
+                    | Action::LoseConnection
+            )
+        {
+            self.keys.disturbed(&self.phones[phone].call_id, taken_in || action == Action::GarbageRtp);
+            self.spoiled[phone] |= taken_in || action == Action::Rebind;
         }
         match action {
             Action::Dial => self.dial(phone),
