@@ -18,8 +18,10 @@ pub struct Ear {
     last: Option<(u32, u16, u32)>,
     others: u32,
     silence: u32,
-    /// Frames in a row with a voice that he may not hear. One alone is the click of a key tone that loss has torn.
+    /// Frames in a row with a voice that he may not hear, and with his own. One alone is the click of a key tone that loss
+    /// has torn: it has a little of every frequency.
     foreign: u32,
+    own: u32,
     /// Voices that are missing, by phone, and for how many frames.
     missing: [u32; 8],
     told: String,
@@ -106,13 +108,13 @@ impl Ear {
             if self.foreign > 1 {
                 wrong.push(format!("hears voices {voices:08b}, and may hear {allowed:08b}"));
             }
-            let own = 1 << of.phone;
             let is_there_twice = moment.model.calls.values().filter(|other| other.phone == of.phone).count() > 1;
-            if voices & own != 0 && !is_there_twice {
+            self.own = if voices & 1 << of.phone != 0 && !is_there_twice { self.own + 1 } else { 0 };
+            if self.own > 1 {
                 wrong.push("hears himself".into());
             }
         } else {
-            self.foreign = 0;
+            (self.foreign, self.own) = (0, 0);
         }
         let Some(meeting) = meeting else {
             self.missing = [0; 8];
