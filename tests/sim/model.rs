@@ -66,9 +66,20 @@ impl MeetingModel {
     }
 }
 
+/// What the store said to a question of a caller's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Said {
+    Right,
+    Wrong,
+    OutOfTries,
+    Unavailable,
+}
+
 /// What went into the engine in this step, as far as it gives rights.
 #[derive(Debug, Default)]
 struct Given {
+    /// To the question that this call has open.
+    answer: Option<(CallKey, Said)>,
     right_pin: Option<CallKey>,
     digit: Option<(CallKey, char)>,
     live: Option<LiveCommand>,
@@ -147,15 +158,28 @@ impl Model {
         self.changed = true;
     }
 
+    /// Whether this call has this question open. An answer to any other falls on the floor.
+    pub fn awaits(&self, call: CallKey, lookup: LookupKey) -> bool {
+        self.calls.get(&call).is_some_and(|of| of.asks == Some(lookup))
+    }
+
     /// To be called before the answer goes in.
     pub fn conference_answer(&mut self, call: CallKey, lookup: LookupKey, answer: &ConferenceAnswer) {
         let Some(of) = self.calls.get_mut(&call).filter(|of| of.asks == Some(lookup)) else { return };
         of.asks = None;
-        match answer {
-            ConferenceAnswer::Found(conference) => of.found = Some(conference.clone()),
-            ConferenceAnswer::UnknownAndOutOfTries => of.id_tries_used_up = true,
-            ConferenceAnswer::Unknown | ConferenceAnswer::Unavailable => {}
-        }
+        let said = match answer {
+            ConferenceAnswer::Found(conference) => {
+                of.found = Some(conference.clone());
+                Said::Right
+            }
+            ConferenceAnswer::UnknownAndOutOfTries => {
+                of.id_tries_used_up = true;
+                Said::Wrong
+            }
+            ConferenceAnswer::Unknown => Said::Wrong,
+            ConferenceAnswer::Unavailable => Said::Unavailable,
+        };
+        self.given.answer = Some((call, said));
     }
 
     pub fn asked(&mut self, call: CallKey, lookup: LookupKey, for_pin: bool) {
@@ -174,11 +198,19 @@ impl Model {
     pub fn pin_answer(&mut self, call: CallKey, lookup: LookupKey, answer: PinAnswer) {
         let Some(of) = self.calls.get_mut(&call).filter(|of| of.asks == Some(lookup)) else { return };
         of.asks = None;
-        match answer {
-            PinAnswer::Right => self.given.right_pin = Some(call),
-            PinAnswer::OutOfTries => of.pin_tries_used_up = true,
-            PinAnswer::Wrong | PinAnswer::Unavailable => {}
-        }
+        let said = match answer {
+            PinAnswer::Right => {
+                self.given.right_pin = Some(call);
+                Said::Right
+            }
+            PinAnswer::OutOfTries => {
+                of.pin_tries_used_up = true;
+                Said::OutOfTries
+            }
+            PinAnswer::Wrong => Said::Wrong,
+            PinAnswer::Unavailable => Said::Unavailable,
+        };
+        self.given.answer = Some((call, said));
     }
 
     // ---- What comes out -------------------------------------------------------------------------------------------
@@ -215,6 +247,7 @@ impl Model {
 
     fn call_fact(&mut self, call: CallKey, fact: &CallFact) {
         let tick = self.tick;
+        self.hold_against_the_store(call, fact);
         let Some(of) = self.calls.get_mut(&call) else {
             return self.wrong(format!("{fact:?} of {call}, which is gone"));
         };
@@ -253,6 +286,30 @@ impl Model {
             CallFact::StoreUnavailable => of.asks = None,
             CallFact::HangingUp { .. } => self.set_mode(call, Mode::Closing),
             _ => {}
+        }
+    }
+
+    /// What a caller is told of his entry is what the store has just said to it. Where it was not asked, because so many
+    /// digits can't be right, he may be told that they are wrong; but not while it still owes him an answer.
+    fn hold_against_the_store(&mut self, call: CallKey, fact: &CallFact) {
+        let Some(of) = self.calls.get(&call) else { return };
+        let said = self.given.answer.and_then(|(of, said)| (of == call).then_some(said));
+        let is_right = match fact {
+            CallFact::ConferenceFound { organizer, .. } => {
+                let is_his = of.found.as_ref().is_some_and(|found| found.organizer_identity == *organizer);
+                said == Some(Said::Right) && is_his
+            }
+            CallFact::PinRight => said == Some(Said::Right),
+            CallFact::ConferenceUnknown { .. } | CallFact::PinWrong { .. } => {
+                matches!(said, None | Some(Said::Wrong)) && of.asks.is_none()
+            }
+            CallFact::PinTriesUsedUp => {
+                matches!(said, None | Some(Said::Wrong | Said::OutOfTries)) && of.asks.is_none()
+            }
+            _ => true,
+        };
+        if !is_right {
+            self.wrong(format!("{call} is told {fact:?}, and the store said {said:?}; open: {:?}", of.asks));
         }
     }
 

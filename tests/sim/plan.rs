@@ -306,6 +306,7 @@ impl Plan {
         }
         plan.roll_others(dice);
         plan.roll_stubborn(&mut Dice::new(seed, 3));
+        plan.roll_patient(&mut Dice::new(seed, 4));
         plan.steps.sort_by_key(|step| step.at_ms);
         plan.end_ms = plan.steps.last().map_or(0, |step| step.at_ms) + dice.between(100, 5_000);
         plan
@@ -418,9 +419,49 @@ impl Plan {
 
     /// Now and then somebody tries one PIN after the other. By dice of his own: the others are as they are without him.
     fn roll_stubborn(&mut self, dice: &mut Dice) {
-        let phone = self.phones.len();
-        if phone == VOICES_HZ.len() || !dice.chance(4.0) {
-            return;
+        let Some(phone) = self.roll_plain_phone(dice, 4.0) else { return };
+        let mut at = dice.between(0, 6_000);
+        self.step(at, phone, Action::Dial);
+        let id = self.conferences[usize::from(dice.chance(20.0))].id.clone();
+        at = self.press(dice, phone, &id, at + 1_500) + dice.between(200, 7_000);
+        for _ in 0..dice.between(4, 8) {
+            let wrong = format!("*{}#", dice.between(1_000, 99_999));
+            at = self.press(dice, phone, &wrong, at) + dice.between(300, 3_000);
+        }
+    }
+
+    /// Now and then the store takes longer than a caller is asked to wait, or says everything twice, and he enters it again:
+    /// then an answer to his first entry comes while the second is looked at.
+    fn roll_patient(&mut self, dice: &mut Dice) {
+        let Some(phone) = self.roll_plain_phone(dice, 4.0) else { return };
+        let ConferencePlan { id, pin, .. } = self.conferences[usize::from(dice.chance(20.0))].clone();
+        let mut at = dice.between(0, 6_000);
+        self.step(at, phone, Action::Dial);
+        at += 1_500;
+        let asks_for_pin = dice.chance(60.0);
+        if asks_for_pin {
+            at = self.enter(at, phone, &id) + dice.between(200, 3_000);
+        }
+        let entries =
+            if asks_for_pin { [format!("*{pin}#"), "*98765#".to_owned()] } else { [id, "1111111".to_owned()] };
+        let (first, second) = (dice.pick(&entries), dice.pick(&entries));
+        let slow = Action::Store(Mood::Slow { ms: dice.between(7_000, 10_000) });
+        if dice.chance(60.0) {
+            self.step(at, phone, slow);
+            at = self.enter(at, phone, first) + dice.between(6_000, 7_000);
+        } else {
+            self.step(at, phone, Action::Store(Mood::Twice { ms: dice.between(1_500, 4_000) }));
+            at = self.enter(at, phone, first) + dice.between(200, 1_500);
+            self.step(at, phone, slow);
+        }
+        at = self.enter(at, phone, second) + dice.between(100, 8_000);
+        self.step(at, phone, Action::Store(Mood::Quick));
+    }
+
+    /// One more telephone without special habits; `None` mostly, or where there are enough.
+    fn roll_plain_phone(&mut self, dice: &mut Dice, percent: f64) -> Option<usize> {
+        if self.phones.len() == VOICES_HZ.len() || !dice.chance(percent) {
+            return None;
         }
         self.phones.push(PhonePlan {
             keys: *dice.pick(&[Keys::Events, Keys::Info]),
@@ -434,14 +475,7 @@ impl Plan {
             phase_us: dice.between(0, 19_999),
             suppresses_silence: false,
         });
-        let mut at = dice.between(0, 6_000);
-        self.step(at, phone, Action::Dial);
-        let id = self.conferences[usize::from(dice.chance(20.0))].id.clone();
-        at = self.press(dice, phone, &id, at + 1_500) + dice.between(200, 7_000);
-        for _ in 0..dice.between(4, 8) {
-            let wrong = format!("*{}#", dice.between(1_000, 99_999));
-            at = self.press(dice, phone, &wrong, at) + dice.between(300, 3_000);
-        }
+        Some(self.phones.len() - 1)
     }
 
     fn roll_others(&mut self, dice: &mut Dice) {

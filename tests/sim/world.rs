@@ -314,6 +314,7 @@ impl World {
                 let wrong = std::mem::take(&mut self.store.wrong);
                 wrong.into_iter().for_each(|what| self.wrong(what));
                 let now = self.instant();
+                let is_awaited = self.model.awaits(call, lookup);
                 match answer {
                     Answer::Conference(answer) => {
                         self.model.conference_answer(call, lookup, &answer);
@@ -324,7 +325,9 @@ impl World {
                         self.engine.handle_pin_answer(now, call, lookup, answer);
                     }
                 }
-                self.settle();
+                if self.settle() > 0 && !is_awaited {
+                    self.wrong(format!("an answer that {call} does not wait for has an effect"));
+                }
             }
             What::End => {
                 self.has_ended = true;

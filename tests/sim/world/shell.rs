@@ -3,13 +3,17 @@
 use super::*;
 
 impl World {
-    pub(super) fn settle(&mut self) {
+    /// Returns how much that was.
+    pub(super) fn settle(&mut self) -> usize {
+        let mut done = 0;
         loop {
             while let Some(transmit) = self.engine.poll_transmit() {
                 self.transmit(transmit);
+                done += 1;
             }
             let Some(output) = self.engine.poll_output() else { break };
             self.carry_out(output);
+            done += 1;
         }
         self.model.step_is_over(self.engine.counts(), self.engine.calls());
         let counts = self.engine.counts();
@@ -17,6 +21,7 @@ impl World {
         if counts.calls > settings.calls || counts.transactions > 2_000 || counts.timers > 2_000 {
             self.wrong(format!("too much of something: {counts:?}"));
         }
+        done
     }
 
     pub(super) fn transmit(&mut self, transmit: Transmit) {
