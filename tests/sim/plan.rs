@@ -90,6 +90,11 @@ pub enum Action {
     Survey,
     /// All counts of wrong entries.
     ClearBudgets,
+    /// In the organization's settings; `budget` by its place in `Budget::ALL`.
+    BudgetLimit {
+        budget: usize,
+        limit: u32,
+    },
     // The store:
     Store(Mood),
     // The machine:
@@ -307,6 +312,7 @@ impl Plan {
         plan.roll_others(dice);
         plan.roll_stubborn(&mut Dice::new(seed, 3));
         plan.roll_patient(&mut Dice::new(seed, 4));
+        plan.roll_budget_limits(&mut Dice::new(seed, 5));
         plan.steps.sort_by_key(|step| step.at_ms);
         plan.end_ms = plan.steps.last().map_or(0, |step| step.at_ms) + dice.between(100, 5_000);
         plan
@@ -456,6 +462,17 @@ impl Plan {
         }
         at = self.enter(at, phone, second) + dice.between(100, 8_000);
         self.step(at, phone, Action::Store(Mood::Quick));
+    }
+
+    /// Now and then what the organization allows changes while callers use it up.
+    fn roll_budget_limits(&mut self, dice: &mut Dice) {
+        let end = self.steps.iter().map(|step| step.at_ms).max().unwrap_or(0);
+        while dice.chance(15.0) {
+            let budget = dice.between(0, DEFAULT_BUDGETS.len() as u64 - 1) as usize;
+            let limit = if dice.chance(70.0) { dice.between(1, 5) as u32 } else { DEFAULT_BUDGETS[budget] };
+            let at = dice.between(0, end);
+            self.step(at, 0, Action::BudgetLimit { budget, limit });
+        }
     }
 
     /// One more telephone without special habits; `None` mostly, or where there are enough.

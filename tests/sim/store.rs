@@ -66,13 +66,9 @@ impl Store {
                 announcements: if plan.tones { Announcements::Tones } else { Announcements::Off },
             },
         };
-        let mut settings = Settings::default();
+        let settings = Settings::default();
         assert_eq!(Budget::ALL.map(|budget| budget.limit(&settings)), DEFAULT_BUDGETS);
-        for (budget, limit) in Budget::ALL.into_iter().zip(limits) {
-            let key = format!("budget_{}", budget.name().replace('-', "_"));
-            settings.set(&key, &limit.to_string()).expect("a setting");
-        }
-        Store {
+        let mut store = Store {
             mood: Mood::Quick,
             rows: plans.iter().enumerate().map(row).collect(),
             resets: 0,
@@ -82,7 +78,15 @@ impl Store {
             known: BTreeSet::new(),
             ledger: Ledger::default(),
             wrong: Vec::new(),
-        }
+        };
+        limits.into_iter().enumerate().for_each(|(budget, limit)| store.set_limit(budget, limit));
+        store
+    }
+
+    pub fn set_limit(&mut self, budget: usize, limit: u32) {
+        let key = format!("budget_{}", Budget::ALL[budget].name().replace('-', "_"));
+        self.settings.set(&key, &limit.to_string()).expect("a setting");
+        self.limits[budget] = limit;
     }
 
     pub fn organizer(&self, conference: usize) -> String {
@@ -159,7 +163,8 @@ impl Store {
             return PinAnswer::Right;
         }
         self.charge(&charges);
-        *self.ledger.pins_of_caller.entry(origin.caller().to_owned()).or_default() += 1;
+        let of_caller = wrong_of_caller + 1;
+        self.ledger.pins_of_caller.insert(origin.caller().to_owned(), of_caller);
         if verdict == Verdict::Check {
             let factor =
                 if wrong_of_caller <= budget::CLEAN_CALLER_WRONG_MAX { budget::CLEAN_CALLER_FACTOR } else { 1 };
@@ -167,8 +172,7 @@ impl Store {
                 self.note_wrong_pin(of.organizer, pin, factor);
             }
         }
-        let most = self.ledger.pins_of_caller.values().max().copied().unwrap_or(0);
-        if most > self.limits[2] {
+        if of_caller > self.limits[2] {
             self.wrong.push(format!("more wrong PINs of a caller than his budget: {:?}", self.ledger));
         }
         PinAnswer::Wrong

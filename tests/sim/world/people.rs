@@ -67,6 +67,7 @@ impl World {
             Action::AdmissionNeeded { conference, needed } => self.store.need_admission(conference, needed),
             Action::Store(mood) => self.store.mood = mood,
             Action::ClearBudgets => self.store.clear_budgets(),
+            Action::BudgetLimit { budget, limit } => self.store.set_limit(budget, limit),
             Action::Stall { thread, ticks } => self.stall(thread, ticks),
             Action::Start { .. }
             | Action::AdmitAll { .. }
