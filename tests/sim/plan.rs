@@ -40,6 +40,8 @@ pub enum Action {
     Stranger,
     LoseConnection,
     Weather(Weather),
+    /// Of what he is sent, alone.
+    WeatherDown(Weather),
     // The administrator:
     ResetPin {
         conference: usize,
@@ -313,6 +315,7 @@ impl Plan {
         plan.roll_stubborn(&mut Dice::new(seed, 3));
         plan.roll_patient(&mut Dice::new(seed, 4));
         plan.roll_budget_limits(&mut Dice::new(seed, 5));
+        plan.roll_ways_down(&mut Dice::new(seed, 6));
         plan.steps.sort_by_key(|step| step.at_ms);
         plan.end_ms = plan.steps.last().map_or(0, |step| step.at_ms) + dice.between(100, 5_000);
         plan
@@ -472,6 +475,18 @@ impl Plan {
             let limit = if dice.chance(70.0) { dice.between(1, 5) as u32 } else { DEFAULT_BUDGETS[budget] };
             let at = dice.between(0, end);
             self.step(at, 0, Action::BudgetLimit { budget, limit });
+        }
+    }
+
+    /// Now and then a caller's two ways differ.
+    fn roll_ways_down(&mut self, dice: &mut Dice) {
+        let is_weather = |step: &&Step| matches!(step.action, Action::Weather(_));
+        let changes: Vec<(u64, usize)> =
+            self.steps.iter().filter(is_weather).map(|step| (step.at_ms, step.phone)).collect();
+        for (at_ms, phone) in changes {
+            if dice.chance(30.0) {
+                self.step(at_ms, phone, Action::WeatherDown(Weather::roll(dice)));
+            }
         }
     }
 

@@ -7,7 +7,7 @@ impl World {
         let Step { phone, action, .. } = step;
         let now = self.now;
         self.tell(|| format!("phone {phone} {action:?}"));
-        if !matches!(action, Action::Ask | Action::GarbageSip) {
+        if !matches!(action, Action::Ask | Action::GarbageSip | Action::WeatherDown(_)) {
             self.steady_since[phone] = now;
         }
         // Where the SDP names the address that the SIP comes from, nobody else is taken for him.
@@ -60,6 +60,7 @@ impl World {
                 self.down[phone].weather = weather;
                 self.keys.weather(&self.phones[phone].call_id, weather);
             }
+            Action::WeatherDown(weather) => self.down[phone].weather = weather,
             Action::ResetPin { conference } => self.store.reset_pin(conference),
             Action::ResetConferenceId { conference } => self.store.reset_conference_id(conference),
             Action::Disable { conference } => self.store.disable(conference),
