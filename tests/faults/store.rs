@@ -2,6 +2,7 @@
 //! call goes on to the right PIN.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Executor};
@@ -77,21 +78,40 @@ fn a_full_disk_costs_nobody_his_call_and_lets_nobody_in() {
     server.wait_for_records(3, SOON);
 }
 
+/// One who runs it has read the key, and goes on; whoever starts says why he can't.
 #[test]
-fn a_key_that_is_gone_is_missed_at_the_next_start_and_not_before() {
+fn a_key_that_can_not_be_read_is_missed_at_the_next_start_and_not_before() {
     let server = Server::start("keyless", &[]);
     let organizer = server.enable("anna@example.com");
     let key = server.folder().join("anteroom.key");
     let kept = fs::read(&key).unwrap();
-    fs::remove_file(&key).unwrap();
-    drop(assert_organizer_starts(&server, &organizer, 0));
-    let output = server.command(&["user", "reset-pin", "anna@example.com"]);
-    let errors = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(1));
-    assert!(errors.contains("anteroom.key") && errors.contains("restore it"), "{errors}");
-    // Not even then is another made in its place; and the copy is all that is needed.
-    assert!(!key.exists());
-    fs::write(&key, kept).unwrap();
-    fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let mode = |mode: u32| fs::set_permissions(&key, fs::Permissions::from_mode(mode)).unwrap();
+    let faults: [(&str, &dyn Fn(), &str); 5] = [
+        ("gone", &|| fs::remove_file(&key).unwrap(), "restore it"),
+        ("another's", &|| fs::write(&key, "07".repeat(32)).unwrap(), "restore the one that belongs to it"),
+        ("half of it", &|| fs::write(&key, &kept[..20]).unwrap(), "restore it"),
+        ("a folder", &|| fs::create_dir(&key).unwrap(), "it is no key file"),
+        ("open to all", &|| mode(0o644), "run chmod 600"),
+    ];
+    for (number, (name, fault, told)) in faults.into_iter().enumerate() {
+        if name == "a folder" {
+            fs::remove_file(&key).unwrap();
+        }
+        fault();
+        let left = fs::read(&key).ok();
+        for output in [server.refused_start(), server.command(&["user", "reset-pin", "anna@example.com"])] {
+            let errors = String::from_utf8(output.stderr).unwrap();
+            assert_eq!((output.status.code(), errors.lines().count()), (Some(1), 1), "{name}: {errors}");
+            assert!(errors.contains("anteroom.key") && errors.contains(told), "{name}: {errors}");
+        }
+        // The server that runs goes on; and not even now is another key made in the place of this.
+        drop(assert_organizer_starts(&server, &organizer, number));
+        assert_eq!(fs::read(&key).ok(), left, "{name}");
+        // The copy is all that is needed.
+        let _ = fs::remove_dir(&key);
+        fs::write(&key, &kept).unwrap();
+        mode(0o600);
+        assert!(server.command(&["user", "list"]).status.success());
+    }
     assert!(server.command(&["user", "reset-pin", "anna@example.com"]).status.success());
 }

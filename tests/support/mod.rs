@@ -147,6 +147,22 @@ impl Server {
         anteroom(self.folder.path(), &self.settings).args(arguments).output().unwrap()
     }
 
+    /// Starts a second server on the same store, where that has to be refused: its exit code and what it said.
+    pub fn refused_start(&self) -> Output {
+        let mut command = anteroom(self.folder.path(), &self.settings);
+        command.arg("serve").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut second = command.spawn().unwrap();
+        let deadline = Instant::now() + START;
+        while second.try_wait().unwrap().is_none() {
+            if Instant::now() > deadline {
+                let _ = second.kill();
+                panic!("it was not refused: {:?}", second.wait_with_output());
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        second.wait_with_output().unwrap()
+    }
+
     /// Enables an organizer through the command line.
     pub fn enable(&self, identity: &str) -> Organizer {
         let output = self.command(&["user", "enable", identity, "--json"]);
