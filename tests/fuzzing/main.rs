@@ -109,6 +109,11 @@ fn telephone_events() {
 }
 
 #[test]
+fn g722_streams() {
+    drive("g722", 3_000);
+}
+
+#[test]
 fn media_planes() {
     drive("media_plane", 4_000);
 }

@@ -112,12 +112,12 @@ impl Band {
     #[inline]
     pub fn low_code(&self, sample: i32) -> u8 {
         let difference = saturated(sample - self.predicted);
-        let (magnitude, scale) = (magnitude(difference) as u16, self.scale as u32);
-        let mut below = 0u16;
+        let (magnitude, scale) = (magnitude(difference) as i16, self.scale as u16);
+        let mut reached = 0;
         for decision in LOW_DECISIONS {
-            below += u16::from(magnitude >= ((u32::from(decision) * scale) >> 16) as u16);
+            reached += u16::from(magnitude >= ((u32::from(decision) * u32::from(scale)) >> 16) as i16);
         }
-        LOW_CODES[usize::from(difference < 0)][usize::from(below.min(31))]
+        LOW_CODES[usize::from(difference < 0)][usize::from(reached.min(31))]
     }
 
     /// Block QUANTH.

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use anteroom::media::dtmf::events::{EventReceiver, EventSighting};
 use anteroom::media::plane::Stream;
 use anteroom::media::{Background, Plane, PlaneCommand, PlaneEvent, PlaneSettings, Sounds};
+use anteroom::wire::g722::{Decoder, Encoder, LevelMeter};
 use anteroom::wire::rtcp::{REPORT_BLOCKS_MAX, REPORT_BYTES_MAX, ReceivedRtcp, Report};
 use anteroom::wire::rtp::{HEADER_BYTES, RtpHeader, RtpPacket};
 use anteroom::wire::telephone_event::TelephoneEvent;
@@ -81,6 +82,22 @@ pub fn telephone_events(bytes: &[u8]) {
             Some(_) => assert!([told.pressed, told.held].into_iter().flatten().all(|digit| Some(digit) == named)),
         }
         assert_eq!(receiver.handle(&packet).pressed, None, "the same packet again");
+    }
+}
+
+/// Any octets are codes of G.722; what they say can be said again, whatever was concealed or skipped between.
+pub fn g722(bytes: &[u8]) {
+    let (mut decoder, mut encoder, mut meter) = (Decoder::default(), Encoder::default(), LevelMeter::default());
+    for payload in bytes.chunks(160) {
+        let (mut samples, mut codes) = ([0; 320], [0; 160]);
+        assert_eq!(decoder.decode(payload, &mut samples), payload.len());
+        assert_eq!(encoder.encode(&samples, &mut codes), 160);
+        assert!(meter.peak(payload) >= 0);
+        match payload[0] & 7 {
+            0 => decoder.follow(&samples[..usize::from(payload[0])]),
+            1 => decoder.skip_to(&meter),
+            _ => {}
+        }
     }
 }
 

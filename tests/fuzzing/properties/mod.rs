@@ -11,7 +11,7 @@ pub mod texts;
 pub type Property = fn(&[u8]);
 
 /// By the name of its target and of its corpus.
-pub const ALL: [(&str, Property); 12] = [
+pub const ALL: [(&str, Property); 13] = [
     ("sip_message", sip::message),
     ("sip_stream", sip::stream),
     ("sip_endpoint", endpoint::endpoint),
@@ -19,6 +19,7 @@ pub const ALL: [(&str, Property); 12] = [
     ("rtp", media::rtp),
     ("rtcp", media::rtcp),
     ("telephone_events", media::telephone_events),
+    ("g722", media::g722),
     ("media_plane", media::plane),
     ("fixture", texts::fixture),
     ("recording", texts::recording),
