@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::fs;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::sipp::Sipp;
 use crate::support::Server;
@@ -70,6 +70,31 @@ fn one_call_too_many_gets_503_and_a_place_that_is_free_again_is_given() {
     server.wait_for_metric("anteroom_calls", 0.0, SOON);
     Sipp::new(&server, "call").run();
     assert_eq!(server.wait_for_records(3, SOON).len(), 3);
+}
+
+/// Ten times the rated load. Nobody waits for an answer so long that he asks again, and music goes on in a call.
+#[test]
+#[ignore = "needs sipp (Debian: sip-tester); tests/run installs and runs it"]
+fn above_the_rated_load_all_are_answered_at_once_and_a_call_in_progress_is_heard() {
+    const RATE: usize = 20;
+    const CALLS: usize = 600;
+    let server = Server::start("sipp-rated", &[&format!("limits.calls_per_second={RATE}")]);
+    let call = Sipp::new(&server, "until-bye").start();
+    server.wait_for_line("the caller is on the line", SOON);
+    let skipped_before = server.metric("anteroom_media_ticks_skipped_total");
+    let (begun, heard_before) = (Instant::now(), call.ear.heard());
+    let outcome = Sipp::new(&server, "rated").calls(CALLS, 10 * RATE).run();
+    let (seconds, heard) = (begun.elapsed().as_secs_f64(), call.ear.heard() - heard_before);
+
+    // SIPp repeats what has no answer after 500 ms.
+    assert_eq!(outcome.sent("INVITE"), CALLS);
+    let refused = outcome.answers(503, "INVITE").len();
+    let taken = CALLS - refused;
+    assert!(taken >= RATE && taken as f64 <= RATE as f64 * (seconds + 2.0), "{taken} in {seconds} s");
+    server.wait_for_metric("anteroom_invites_shed_total", refused as f64, SOON);
+    server.wait_for_metric("anteroom_calls_total", (taken + 1) as f64, SOON);
+    let skipped = server.metric("anteroom_media_ticks_skipped_total") - skipped_before;
+    assert!(heard as f64 + skipped >= 50.0 * seconds - 10.0, "{heard} packets in {seconds} s, {skipped} ticks skipped");
 }
 
 #[test]
