@@ -5,7 +5,7 @@
 //! | file | what happens |
 //! | --- | --- |
 //! | [`kill`] | SIGKILL at random points, with calls, resets and counts under way |
-//! | [`store`] | the store locked, and a disk that takes nothing more; the key gone while the server runs |
+//! | [`store`] | the store locked, and a disk that takes nothing more; a key that can't be read |
 //! | [`resources`] | no file descriptor left, no port left |
 //! | [`clock`] | the wall clock set back an hour |
 
