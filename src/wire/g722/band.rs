@@ -64,17 +64,6 @@ impl Band {
         Band::at_rest(high_scale(0))
     }
 
-    /// The low band at this scale, with nothing to predict from.
-    pub fn low_at(log_scale: i32) -> Band {
-        let log_scale = log_scale.clamp(0, LOW_LOG_MAX);
-        Band { log_scale, ..Band::at_rest(low_scale(log_scale)) }
-    }
-
-    pub fn high_at(log_scale: i32) -> Band {
-        let log_scale = log_scale.clamp(0, HIGH_LOG_MAX);
-        Band { log_scale, ..Band::at_rest(high_scale(log_scale)) }
-    }
-
     /// Block 1L to 4L: the code (6 bits) of a sample.
     #[inline]
     pub fn encode_low(&mut self, sample: i32) -> u8 {

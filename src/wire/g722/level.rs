@@ -71,11 +71,6 @@ impl LevelMeter {
         let amplitude = amplitude(peak);
         (amplitude + amplitude / 2).min(i16::MAX.into()) as i16
     }
-
-    /// The logarithms of both bands' scale factors.
-    pub(super) fn logarithms(&self) -> [i32; 2] {
-        [self.low_log, self.high_log]
-    }
 }
 
 /// The amplitude of a logarithm.

@@ -34,6 +34,9 @@
 //! | the same voice from another encoder | 15 | 17 | 20 | 23 |
 //! | another voice | 0 | 2 | 13 | 20 |
 //! | silence, or nothing | 1 | 0 | 8 | 18 |
+//! | silence, and joined this one 0 ms before the voice | 4 | 8 | 18 | 23 |
+//! | the same 80 ms before it | 11 | 17 | 21 | 22 |
+//! | the same 160 ms before it (which is as if it had always been there) | 16 | 22 | 22 | 22 |
 
 mod band;
 mod level;
@@ -43,7 +46,7 @@ mod tables;
 pub use level::LevelMeter;
 
 use band::Band;
-use qmf::{BLOCK, Memory};
+use qmf::{BLOCK, Memory, Row};
 
 /// One stream's encoder; new ones are at rest, as the standard's reset leaves them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,43 +79,64 @@ impl Encoder {
     }
 }
 
+/// So many codes of a silence that nobody decoded are kept: 120 ms.
+///
+/// A decoder that has missed more goes on as if it had missed nothing once it has decoded these: the voice behind each pause
+/// has a wide-band PESQ of 3.79 then, as if all had been decoded; with 80 ms 3.78, with 40 ms 3.76, with none some 3.4.
+const UNHEARD: usize = 6 * BLOCK;
+
 /// One stream's decoder; new ones are at rest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decoder {
     memory: Memory,
     low: Band,
     high: Band,
     /// The end of what was played, as a filter that splits it would remember it.
     played: Memory,
+    /// The last codes that were skipped: the end of this, and how many.
+    unheard: [u8; UNHEARD],
+    skipped: usize,
 }
 
 impl Default for Decoder {
     fn default() -> Decoder {
-        Decoder { memory: Memory::default(), low: Band::low(), high: Band::high(), played: Memory::default() }
+        Decoder {
+            memory: Memory::default(),
+            low: Band::low(),
+            high: Band::high(),
+            played: Memory::default(),
+            unheard: [0; UNHEARD],
+            skipped: 0,
+        }
     }
 }
 
 impl Decoder {
     /// Decodes as many codes as there is room for at two samples each, and says how many that were.
     pub fn decode(&mut self, codes: &[u8], samples: &mut [i16]) -> usize {
-        let (mut low, mut high) = ([0; BLOCK], [0; BLOCK]);
+        self.catch_up();
         let count = codes.len().min(samples.len() / 2);
         for (codes, samples) in codes[..count].chunks(BLOCK).zip(samples[..count * 2].chunks_mut(BLOCK * 2)) {
-            let (mut low_band, mut high_band) = (self.low, self.high);
-            for ((&code, low), high) in codes.iter().zip(&mut low).zip(&mut high) {
-                *low = low_band.decode_low(code & 0x3F) as i16;
-                *high = high_band.decode_high(code >> 6) as i16;
-            }
-            (self.low, self.high) = (low_band, high_band);
+            let [low, high] = self.bands(codes);
             self.memory.join(&low, &high, samples);
             self.played.pass(samples);
         }
         count
     }
 
+    /// These codes are not decoded, because they are quiet. The last of them are kept: they will be decoded, for nobody to
+    /// hear, when voice is wanted again, since voice behind a predictor that has learned nothing of it begins garbled.
+    pub fn skip(&mut self, codes: &[u8]) {
+        let codes = codes.get(codes.len().saturating_sub(UNHEARD)..).unwrap_or_default();
+        self.unheard.copy_within(codes.len().., 0);
+        self.unheard[UNHEARD - codes.len()..].copy_from_slice(codes);
+        self.skipped = (self.skipped + codes.len()).min(UNHEARD);
+    }
+
     /// Something else was played in place of codes that were lost: the predictors and scales follow it, as if it had been
     /// encoded and come over the line. So what comes next fits better than behind a standstill.
     pub fn follow(&mut self, samples: &[i16]) {
+        self.catch_up();
         let (mut low, mut high) = ([0; BLOCK], [0; BLOCK]);
         for samples in samples.chunks(BLOCK * 2) {
             self.played.split(samples, &mut low, &mut high);
@@ -125,11 +149,28 @@ impl Decoder {
         }
     }
 
-    /// Codes were not decoded, because they were quiet: the scales go on where the meter has them, and there is nothing to
-    /// predict from.
-    pub fn skip_to(&mut self, meter: &LevelMeter) {
-        let [low, high] = meter.logarithms();
-        *self = Decoder { low: Band::low_at(low), high: Band::high_at(high), ..Decoder::default() };
+    fn catch_up(&mut self) {
+        if self.skipped == 0 {
+            return;
+        }
+        let unheard = self.unheard;
+        for codes in unheard[UNHEARD - std::mem::take(&mut self.skipped)..].chunks(BLOCK) {
+            let [low, high] = self.bands(codes);
+            self.memory.pass_bands(&low, &high, codes.len());
+        }
+    }
+
+    /// Both bands of a block of codes.
+    #[inline]
+    fn bands(&mut self, codes: &[u8]) -> [Row; 2] {
+        let (mut low, mut high) = ([0; BLOCK], [0; BLOCK]);
+        let (mut low_band, mut high_band) = (self.low, self.high);
+        for ((&code, low), high) in codes.iter().zip(&mut low).zip(&mut high) {
+            *low = low_band.decode_low(code & 0x3F) as i16;
+            *high = high_band.decode_high(code >> 6) as i16;
+        }
+        (self.low, self.high) = (low_band, high_band);
+        [low, high]
     }
 }
 

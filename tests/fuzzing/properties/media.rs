@@ -95,7 +95,7 @@ pub fn g722(bytes: &[u8]) {
         assert!(meter.peak(payload) >= 0);
         match payload[0] & 7 {
             0 => decoder.follow(&samples[..usize::from(payload[0])]),
-            1 => decoder.skip_to(&meter),
+            1 => decoder.skip(payload),
             _ => {}
         }
     }
