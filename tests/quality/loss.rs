@@ -16,19 +16,19 @@ const RATES: [(u32, f64); 4] = [(1, 3.74), (3, 3.32), (5, 2.94), (10, 2.45)];
 const SEEDS: u64 = 4;
 
 /// Recordings in a folder of their own, to be scored all at once.
-struct Recordings {
+pub struct Recordings {
     folder: PathBuf,
     pairs: Vec<(String, PathBuf, PathBuf)>,
 }
 
 impl Recordings {
-    fn new(name: &str) -> Recordings {
+    pub fn new(name: &str) -> Recordings {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
         std::fs::create_dir_all(&folder).unwrap();
         Recordings { folder, pairs: Vec::new() }
     }
 
-    fn add(&mut self, row: String, reference: &[i16], heard: &[i16]) {
+    pub fn add(&mut self, row: String, reference: &[i16], heard: &[i16]) {
         let number = self.pairs.len();
         let write = |name: String, samples: &[i16]| {
             let path = self.folder.join(name);
@@ -40,15 +40,16 @@ impl Recordings {
         self.pairs.push((row, reference, heard));
     }
 
-    /// The mean score of each row.
-    fn scores(self) -> impl Fn(&str) -> f64 {
+    /// The mean score of each row, at this sampling rate.
+    pub fn scores(self, rate: u32) -> impl Fn(&str) -> f64 {
         let list = self.folder.join("pairs");
         let lines: String = self.pairs.iter().map(|(_, a, b)| format!("{} {}\n", a.display(), b.display())).collect();
         std::fs::write(&list, lines).unwrap();
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let output = Command::new(root.join("target/test-venv/bin/python"))
             .arg(root.join("tests/quality/score.py"))
-            .args(["8000".as_ref(), list.as_os_str()])
+            .arg(rate.to_string())
+            .arg(&list)
             .stderr(Stdio::inherit())
             .output()
             .expect(
@@ -69,13 +70,13 @@ impl Recordings {
 }
 
 /// Which packets are lost. The first second is whole, so that what is measured is loss in speech.
-fn losses(percent: u32, seed: u64, packets: usize) -> Vec<bool> {
+pub fn losses(percent: u32, seed: u64, packets: usize) -> Vec<bool> {
     let mut random = StdRng::seed_from_u64(seed * 100 + u64::from(percent));
     (0..packets).map(|_| random.random_ratio(percent, 100)).collect()
 }
 
-/// What spandsp plays of streams with lost frames.
-fn spandsp(streams: &[(Vec<i16>, Vec<bool>)]) -> Vec<Vec<i16>> {
+/// What spandsp plays of streams with lost frames of 160 samples.
+pub fn spandsp(streams: &[(Vec<i16>, Vec<bool>)]) -> Vec<Vec<i16>> {
     let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join("plc");
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/quality/plc.c");
     let compiled = Command::new("cc").arg("-O2").arg("-o").arg(&program).arg(source).arg("-lspandsp").status().unwrap();
@@ -133,7 +134,7 @@ fn pesq_of_speech_between_two_callers() {
             recordings.add(format!("{percent} % spandsp"), voice, heard);
         }
     }
-    let score = recordings.scores();
+    let score = recordings.scores(8_000);
 
     println!("PESQ, narrow band (ITU-T P.862), of {} recordings", speech.len());
     println!("| from caller to caller | PESQ | bound |");

@@ -10,7 +10,7 @@
 //! | `streams` | clocks that drift, packets that are late, twice or of another stream, silence that is not sent |
 //! | `meeting` | who is heard and how loud; what nobody hears |
 //! | `sounds` | loudness of what we play, and clicks where it begins, ends and repeats |
-//! | `wideband` | G.722 beside spandsp's |
+//! | `wideband` | G.722 beside spandsp's, and its losses beside spandsp's concealment |
 //! | `score.py`, `plc.c` | PESQ (PyPI `pesq`), and spandsp's concealment, for `loss` |
 //!
 //! ```text

@@ -97,6 +97,12 @@ impl Band {
         sample
     }
 
+    /// Goes back half the way to the scale that was before (`is_low`: of the low band).
+    pub fn scale_towards(&mut self, before: &Band, is_low: bool) {
+        self.log_scale = (self.log_scale + before.log_scale) / 2;
+        self.scale = if is_low { low_scale(self.log_scale) } else { high_scale(self.log_scale) };
+    }
+
     /// Block QUANTL. Every decision value is compared at once: eight a vector instruction, and no branch to mispredict.
     #[inline]
     pub fn low_code(&self, sample: i32) -> u8 {

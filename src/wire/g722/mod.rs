@@ -137,6 +137,7 @@ impl Decoder {
     /// encoded and come over the line. So what comes next fits better than behind a standstill.
     pub fn follow(&mut self, samples: &[i16]) {
         self.catch_up();
+        let (low_before, high_before) = (self.low, self.high);
         let (mut low, mut high) = ([0; BLOCK], [0; BLOCK]);
         for samples in samples.chunks(BLOCK * 2) {
             self.played.split(samples, &mut low, &mut high);
@@ -147,6 +148,9 @@ impl Decoder {
             }
             self.memory.pass_bands(&low, &high, count);
         }
+        // What is played instead fades, and the voice that it stands for hardly does.
+        self.low.scale_towards(&low_before, true);
+        self.high.scale_towards(&high_before, false);
     }
 
     fn catch_up(&mut self) {
