@@ -271,6 +271,18 @@ fn the_meter_decides_as_the_samples_would() {
     }
 }
 
+/// What the meter is good for, and what not.
+#[test]
+fn a_tone_opens_a_gate_and_does_not_keep_it_open() {
+    for hertz in [100.0, 440.0, 1000.0, 2000.0] {
+        let mut meter = LevelMeter::default();
+        let peaks: Vec<i16> =
+            encoded(&tone(hertz, 2_000.0, 16_000)).chunks(160).map(|codes| meter.peak(codes)).collect();
+        assert!(peaks[0] > 1_300, "{hertz} Hz: {peaks:?}");
+        assert!(peaks[5..].iter().all(|&peak| peak < 1_000), "{hertz} Hz: {peaks:?}");
+    }
+}
+
 /// After a gap the voice is nearer to what it should be when the decoder followed what was played.
 #[test]
 fn a_decoder_that_followed_goes_on_better() {
