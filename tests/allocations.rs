@@ -11,7 +11,7 @@ use anteroom::net::udp_drain::{Clocks, UdpDrain, stamp_arrivals};
 use anteroom::wire::g711;
 use anteroom::wire::rtp::{HEADER_BYTES, RtpHeader};
 use anteroom::words::ids::{CallKey, MeetingKey, PlaybackKey};
-use anteroom::words::media::{Codec, Direction, FRAME, NegotiatedMedia};
+use anteroom::words::media::{Codec, Direction, FRAME, Law, NegotiatedMedia};
 use anteroom::words::prompt::{Chime, Prompt};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -53,7 +53,7 @@ fn address(call: u64) -> SocketAddr {
 
 /// What a caller sends in one frame, if anything: voice, noise, a key tone, or a telephone-event.
 fn datagram(call: u64, frame: u32, out: &mut [u8; 172]) -> Option<usize> {
-    let (codec, is_event) = (Codec::ALL[call as usize % 2], call % 6 == 5 && frame % 50 < 10);
+    let (codec, is_event) = (Codec::ALL[call as usize % 3], call % 6 == 5 && frame % 50 < 10);
     // A tenth of the packets is lost.
     if (u64::from(frame) * 31 + call * 17).is_multiple_of(10) {
         return None;
@@ -74,7 +74,8 @@ fn datagram(call: u64, frame: u32, out: &mut [u8; 172]) -> Option<usize> {
             1 if frame % 10 < 5 => 4000.0 * (time * 770.0).sin() + 4000.0 * (time * 1209.0).sin(),
             _ => 40.0 * (time * 50.0).sin(),
         };
-        *octet = g711::encode(codec, sample as i16);
+        // To G.722 it is a noise.
+        *octet = g711::encode(codec.law().unwrap_or(Law::Mu), sample as i16);
     }
     Some(172)
 }
@@ -86,7 +87,7 @@ fn ticks_and_packets_allocate_nothing() {
     let mut plane = Plane::new(start, Arc::new(sounds), PlaneSettings::default(), StdRng::seed_from_u64(1));
     for number in 0..CALLS {
         let call = CallKey(number);
-        let codec = Codec::ALL[number as usize % 2];
+        let codec = Codec::ALL[number as usize % 3];
         let remote = address(number);
         let media = NegotiatedMedia {
             remote_rtp: remote,

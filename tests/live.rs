@@ -18,7 +18,7 @@ use anteroom::server::{self, RunningServer};
 use anteroom::wire::g711;
 use anteroom::wire::rtp::{HEADER_BYTES, RtpHeader};
 use anteroom::words::ids::{CallKey, ConferenceId};
-use anteroom::words::media::{Codec, FRAME};
+use anteroom::words::media::{FRAME, Law};
 use tokio::sync::broadcast;
 
 use caller::{Caller, Dial, SOON};
@@ -107,7 +107,7 @@ async fn talk(caller: &Caller, frames: u16) {
         let mut header = [0; HEADER_BYTES];
         let timestamp = u32::from(frame) * 160;
         RtpHeader { payload_type: 0, marker: frame == 0, sequence: frame, timestamp, ssrc: 4711 }.write(&mut header);
-        let codes = samples.iter().map(|&sample| g711::encode(Codec::Pcmu, sample));
+        let codes = samples.iter().map(|&sample| g711::encode(Law::Mu, sample));
         caller.send_datagram(header.into_iter().chain(codes).collect());
         tokio::time::sleep(FRAME).await;
     }

@@ -135,7 +135,7 @@ fn peers(
                     Says::Noise => ((at * 7919 + call) % 160) as i16 - 80,
                     Says::Speech => speech[(call * 997 + frame as usize * 160 + at) % speech.len()],
                 };
-                *octet = g711::encode(codec, sample);
+                *octet = g711::encode(codec.law().unwrap(), sample);
             }
             // Nothing that the floor would be spared.
             let _ = socket.send(&datagram);

@@ -41,8 +41,11 @@ const FRAMES_OF_MUSIC: u32 = 10;
 
 /// What a silent caller sends.
 fn silence(codec: Codec) -> u8 {
-    g711::encode(codec, 0)
+    codec.law().map_or(G722_SILENCE, g711::silence)
 }
+
+/// What an encoder at rest makes of silence.
+const G722_SILENCE: u8 = 0xFA;
 
 pub struct Fleet {
     groups: Vec<Group>,

@@ -13,25 +13,61 @@ use super::{Outcome, progress, wrong};
 /// For all meetings to start: one after the other has its PIN checked.
 const STARTS_WITHIN: Duration = Duration::from_secs(120);
 
+const ORGANIZERS_APART: Duration = Duration::from_millis(120);
+
 /// Meetings of one size.
 struct Size {
     callers: usize,
     talkers: usize,
-    /// Every third caller speaks A-law.
-    two_laws: bool,
+    codecs: Codecs,
     goal: f64,
+}
+
+/// What the callers speak.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Codecs {
+    Mu,
+    /// µ-law, and every third A-law.
+    TwoLaws,
+    /// G.722.
+    Wide,
+    /// µ-law, and every third G.722.
+    Mixed,
+}
+
+impl Codecs {
+    fn of(self, caller: usize) -> Codec {
+        match (self, caller % 3 == 2) {
+            (Codecs::TwoLaws, true) => Codec::Pcma,
+            (Codecs::Wide, _) | (Codecs::Mixed, true) => Codec::G722,
+            (Codecs::Mu | Codecs::TwoLaws | Codecs::Mixed, _) => Codec::Pcmu,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Codecs::Mu => "",
+            Codecs::TwoLaws => ", a third on A-law",
+            Codecs::Wide => ", on G.722",
+            Codecs::Mixed => ", a third on G.722",
+        }
+    }
 }
 
 impl Bridge {
     /// The same number of callers in meetings of 4, 50, 200 and all of them.
     pub fn sizes(&mut self, floors: &Floors, sections: &mut Vec<Section>) -> Outcome<()> {
         let calls = self.plan.calls;
-        let large = |callers| Size { callers, talkers: 3, two_laws: false, goal: 2.0 };
-        let small = Size { callers: 4, talkers: 2, two_laws: false, goal: 3.0 };
-        let mut sizes = vec![small];
+        let large = |callers| Size { callers, talkers: 3, codecs: Codecs::Mu, goal: 2.0 };
+        let small = |codecs| Size { callers: 4, talkers: 2, codecs, goal: 3.0 };
+        let mut sizes = vec![small(Codecs::Mu)];
         sizes.extend([50, 200].into_iter().filter(|size| *size < calls).map(large));
-        sizes.extend([large(calls), Size { two_laws: true, ..large(calls) }]);
+        sizes.push(large(calls));
+        let others = [Codecs::TwoLaws, Codecs::Mixed, Codecs::Wide];
+        sizes.extend(others.map(|codecs| Size { codecs, ..large(calls) }));
+        sizes.push(small(Codecs::Wide));
         self.server.enable_more(calls / 4)?;
+        sections.push(self.wide_lobby(floors)?);
         for size in sizes {
             sections.push(self.size(&size, floors)?);
         }
@@ -40,24 +76,43 @@ impl Bridge {
 
     fn size(&mut self, size: &Size, floors: &Floors) -> Outcome<Section> {
         let meetings = self.plan.calls / size.callers;
-        let laws = if size.two_laws { ", a third on A-law" } else { "" };
+        let codecs = size.codecs.name();
         let title = match meetings {
-            1 => format!("A meeting of {}: {} speak{laws}", size.callers, size.talkers),
-            _ => format!("{meetings} meetings of {}: {} speak in each{laws}", size.callers, size.talkers),
+            1 => format!("A meeting of {}: {} speak{codecs}", size.callers, size.talkers),
+            _ => format!("{meetings} meetings of {}: {} speak in each{codecs}", size.callers, size.talkers),
         };
         progress(&title);
         let everybody = 0..meetings * size.callers;
-        for caller in everybody.clone() {
-            let codec = if size.two_laws && caller % 3 == 2 { Codec::Pcma } else { Codec::Pcmu };
-            self.callers.fleet.set_codec(caller, codec);
-        }
+        self.speak(everybody.clone(), size.codecs);
         let measured = self.meet(size, meetings, everybody.clone());
         self.empty();
-        everybody.clone().for_each(|caller| self.callers.fleet.set_codec(caller, Codec::Pcmu));
+        self.speak(everybody, Codecs::Mu);
         let measured = measured?;
         let mut section = Section::new(title);
         section.figure("CPU of one caller", measured.cpu_ms, "ms/call-s", None);
         section.figure("  in floors", measured.cpu_ms / floors.cpu_ms(), "×", Some(Goal::AtMost(size.goal)));
+        section.delivery(&measured, true);
+        Ok(section)
+    }
+
+    fn speak(&mut self, callers: Range<usize>, codecs: Codecs) {
+        callers.for_each(|caller| self.callers.fleet.set_codec(caller, codecs.of(caller)));
+    }
+
+    /// Callers with G.722 wait.
+    fn wide_lobby(&mut self, floors: &Floors) -> Outcome<Section> {
+        let everybody = 0..self.plan.calls;
+        let title = format!("The lobby: {} waiting callers{}", self.plan.calls, Codecs::Wide.name());
+        progress(&title);
+        self.speak(everybody.clone(), Codecs::Wide);
+        self.fill_lobby(everybody.clone())?;
+        self.callers.run_for(self.plan.warm_up);
+        let measured = self.callers.measure(&self.server.process()?, everybody.len(), self.plan.measure)?;
+        self.empty();
+        self.speak(everybody, Codecs::Mu);
+        let mut section = Section::new(title);
+        section.figure("CPU of one waiting caller", measured.cpu_ms, "ms/call-s", None);
+        section.figure("  in floors", measured.cpu_ms / floors.cpu_ms(), "×", None);
         section.delivery(&measured, true);
         Ok(section)
     }
@@ -72,6 +127,8 @@ impl Bridge {
         self.wait_for_music(&waiting)?;
         for meeting in 0..meetings {
             self.call_organizer(meeting, members(meeting).end)?;
+            // No faster than PINs can be checked: who waits five seconds for it is told that it can't be done now.
+            self.callers.run_for(ORGANIZERS_APART);
         }
         let started = |caller: &usize, all: &super::callers::Callers| all.fleet.music_ended_at(*caller).is_some();
         if !self.callers.run_until(STARTS_WITHIN, |all| waiting.iter().all(|caller| started(caller, all))) {

@@ -4,8 +4,10 @@ use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hasher};
 use std::path::{Path, PathBuf};
 
-use anteroom::wire::g711;
-use anteroom::words::media::{Codec, FRAME_SAMPLES};
+use anteroom::media::resample::upsampled;
+use anteroom::net::audio::{self, AudioSettings};
+use anteroom::wire::{g711, g722};
+use anteroom::words::media::{Codec, FRAME_SAMPLES, Law};
 
 use super::Outcome;
 
@@ -34,10 +36,17 @@ pub fn speech() -> Outcome<[Vec<u8>; Codec::ALL.len()]> {
         spoken.extend(prompt);
         spoken.extend([0; PAUSE_SAMPLES]);
     }
-    Ok(Codec::ALL.map(|codec| spoken.iter().map(|&sample| g711::encode(codec, sample)).collect()))
+    Ok(Codec::ALL.map(|codec| match codec.law() {
+        Some(law) => spoken.iter().map(|&sample| g711::encode(law, sample)).collect(),
+        None => {
+            let mut codes = vec![0; spoken.len()];
+            g722::Encoder::default().encode(&upsampled(&spoken), &mut codes);
+            codes
+        }
+    }))
 }
 
-/// Every frame that the hold music can be cut into, in both laws.
+/// Every frame that the hold music can be cut into, in both laws; and those that are played of it in G.722.
 pub struct HoldMusic {
     frames: HashSet<u64>,
 }
@@ -47,11 +56,21 @@ impl HoldMusic {
         let mut frames = HashSet::new();
         for piece in recordings(&audio().join("hold"))? {
             let looped: Vec<i16> = piece.iter().chain(piece.iter().take(FRAME_SAMPLES)).copied().collect();
-            for codec in Codec::ALL {
-                let codes: Vec<u8> = looped.iter().map(|&sample| g711::encode(codec, sample)).collect();
+            for law in Law::ALL {
+                let codes: Vec<u8> = looped.iter().map(|&sample| g711::encode(law, sample)).collect();
                 // Silence within the music could as well be a silent meeting.
                 let sounding = codes.windows(FRAME_SAMPLES).filter(|frame| frame.iter().any(|code| *code != frame[0]));
                 frames.extend(sounding.map(fingerprint));
+            }
+        }
+        // G.722 is no code for each sample: the frames are those that an encoder makes that has heard all before.
+        let sounds = audio::load(&AudioSettings::default())?;
+        sounds.encode_wide();
+        let mut cursor = 0;
+        while let Some(codes) = sounds.next_of_music(&mut cursor).and_then(|place| sounds.wide_codes(place)) {
+            frames.insert(fingerprint(codes));
+            if cursor == 0 {
+                break;
             }
         }
         Ok(HoldMusic { frames })

@@ -341,13 +341,11 @@ impl Administrator<'_> {
 
     /// Acts on what goes on.
     pub async fn act_live(&self, live: &Live, command: LiveCommand) -> Result<LiveDoneView, AdminError> {
-        let masked = self.store().settings().await.is_ok_and(|settings| settings.mask_callers);
-        let deed = match live.snapshot().await {
-            Ok(snapshot) => deed(&command, &snapshot, masked),
-            Err(error) => return Err(error.into()),
-        };
-        let done = live.command(&self.actor().who, command).await?;
+        let before = live.snapshot().await?;
+        let done = live.command(&self.actor().who, command.clone()).await?;
         // It is done: a store that is away must not say otherwise, nor keep an operator from ending a meeting.
+        let masked = self.store().settings().await.is_ok_and(|settings| settings.mask_callers);
+        let deed = deed(&command, &before, masked);
         if let Err(error) = self.store().audit_live(self.actor(), &deed).await {
             tracing::error!(%error, who = self.actor().who, "could not be written into the audit: {}", deed.detail);
         }

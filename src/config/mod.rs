@@ -29,6 +29,7 @@ use std::time::Duration;
 
 use crate::sip::{Network, Strangers, Trunk, TrunkTable};
 use crate::words::limits;
+use crate::words::media::Codec;
 use crate::words::secret::Secret;
 pub use keys::{ConfigError, Sources};
 
@@ -92,6 +93,8 @@ pub struct SipConfig {
     pub server_header: Option<String>,
     /// What a source that is in no trunk gets.
     pub strangers: Strangers,
+    /// What is spoken, best first. (An answer takes the first of the offer's that is among them.)
+    pub codecs: Vec<Codec>,
 }
 
 impl SipConfig {
@@ -326,6 +329,7 @@ impl Default for Config {
                 session_expires: Some(seconds(1800)),
                 server_header: Some("Anteroom".to_owned()),
                 strangers: Strangers::Drop,
+                codecs: Codec::PREFERRED.to_vec(),
             },
             rtp: RtpConfig { address: None, advertise: Vec::new(), ports: 20_000..=29_999 },
             media: MediaConfig { threads: None, silence: seconds(300), talkers: 4 },

@@ -51,6 +51,7 @@ impl Config {
         keys.read("sip.session_expires_s", optional(session_interval), &mut config.sip.session_expires)?;
         keys.read("sip.server_header", optional(header_text), &mut config.sip.server_header)?;
         keys.read("sip.strangers", strangers, &mut config.sip.strangers)?;
+        keys.read("sip.codecs", codecs, &mut config.sip.codecs)?;
 
         keys.read("rtp.address", optional(ip_address), &mut config.rtp.address)?;
         keys.read("rtp.advertise", optional_list(ip_addresses), &mut config.rtp.advertise)?;

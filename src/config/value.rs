@@ -11,6 +11,7 @@ use tracing_subscriber::filter::LevelFilter;
 use super::{DialInNumber, LeaderLeaves, LogFormat, MailTls, Records, StoreUrl};
 use crate::credentials::database::postgres;
 use crate::sip::{Network, Strangers, Trunk};
+use crate::words::media::Codec;
 use crate::words::secret::Secret;
 
 /// The longest time that can be set: a week. Timers need no more, and nothing overflows.
@@ -251,6 +252,14 @@ pub fn strangers(value: &Value) -> Read<Strangers> {
         Some("refuse") => Ok(Strangers::Refuse),
         _ => Err("drop or refuse".to_owned()),
     }
+}
+
+pub fn codecs(value: &Value) -> Read<Vec<Codec>> {
+    let one = |value: &Value| Codec::named(value.as_text()?);
+    let names = Codec::PREFERRED.map(Codec::name).join(", ");
+    let codecs = list_of(value, one, &format!("some of {names}, best first"))?;
+    let twice = codecs.iter().enumerate().any(|(at, codec)| codecs.iter().skip(at + 1).any(|other| other == codec));
+    if twice { Err("each codec once".to_owned()) } else { Ok(codecs) }
 }
 
 /// Calls a second.

@@ -21,7 +21,7 @@ use crate::words::answer::{Conference, ConferenceAnswer, PinAnswer};
 use crate::words::event::{CallFact, Caller, EndCause, Event, MeetingFact, Reached};
 use crate::words::ids::{CallKey, ConferenceId, ConferenceKey, LookupKey, MeetingKey, SessionKey};
 use crate::words::limits;
-use crate::words::media::{Codec, Direction, LegStatistics, NegotiatedMedia};
+use crate::words::media::{Direction, LegStatistics, NegotiatedMedia};
 
 /// What the operator has decided.
 #[derive(Debug, Clone)]
@@ -402,7 +402,7 @@ impl Engine {
         let address = self.settings.rtp_advertise.iter().find(same_family).copied().unwrap_or(bound.ip());
         let media = LocalMedia {
             rtp: SocketAddr::new(address, bound.port()),
-            codecs: Codec::ALL.to_vec(),
+            codecs: self.settings.sip.codecs.clone(),
             telephone_event: true,
             direction: Direction::SendRecv,
         };

@@ -11,7 +11,7 @@
 //! control ([`super::loudness`]): who has a soft telephone is not passed over. A level falls slowly, so that between two
 //! words nobody loses his place.
 
-use super::mixer::Mixer;
+use super::mixer::{LastSample, Mixer};
 
 /// The most that can be set. More voices at once nobody can follow.
 pub const TALKERS_MAX: usize = 16;
@@ -39,7 +39,7 @@ struct Place {
     frames: u32,
     speaks: bool,
     /// The last sample that was heard of him.
-    last: i16,
+    last: LastSample,
 }
 
 impl Floor {
@@ -76,7 +76,7 @@ impl Floor {
             }
         }
         for (slot, level) in asking.iter_mut().map_while(Option::take) {
-            let newcomer = Place { slot, level, frames: 0, speaks: true, last: 0 };
+            let newcomer = Place { slot, level, frames: 0, speaks: true, last: LastSample::default() };
             if let Some(free) = places.iter_mut().find(|place| place.is_none()) {
                 *free = Some(newcomer);
                 continue;
@@ -99,7 +99,7 @@ impl Floor {
     }
 
     /// The slots that are heard in this frame. `voice` puts a leg into the mix, and says what its last sample was.
-    pub fn for_each(&mut self, mut voice: impl FnMut(usize) -> i16) {
+    pub fn for_each(&mut self, mut voice: impl FnMut(usize) -> LastSample) {
         for place in self.places.iter_mut().flatten() {
             place.last = voice(place.slot);
         }
@@ -119,7 +119,7 @@ mod tests {
         let mut heard = Vec::new();
         floor.for_each(|slot| {
             heard.push(slot);
-            0
+            LastSample::default()
         });
         heard.sort();
         heard

@@ -1,14 +1,11 @@
-//! One call's media: what is heard of the caller, and what the caller hears.
-//!
-//! What a leg plays is its *background* (silence, hold music, or its meeting) unless prompts are played in front of it.
-//! Wherever one follows the other in the middle of a sound, the two are faded into each other over one frame.
+//! One call's media: who is believed to be the caller and what he sends, what is heard of him ([`Voice`]), and what he hears
+//! ([`Ear`]).
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use rand::rngs::StdRng;
 
-use crate::wire::g711;
 use crate::wire::rtcp::{REPORT_BYTES_MAX, ReceivedRtcp};
 use crate::wire::rtp::RtpPacket;
 use crate::words::ids::{CallKey, PlaybackKey};
@@ -17,15 +14,15 @@ use crate::words::prompt::Prompt;
 use crate::words::secret::Digit;
 
 use super::binding::{Admission, SourceBinding};
-use super::concealment::Concealment;
-use super::dtmf::{DtmfReceiver, FrameSighting};
-use super::level::{self, TalkGate, Thresholds, Turn};
-use super::loudness::{self, Loudness};
-use super::mixer::{self, Codes, Mixer, Samples};
+use super::dtmf::DtmfReceiver;
+use super::ear::Ear;
+use super::level::{self, Thresholds};
+use super::mixer::{LastSample, Mixer};
 use super::playout::{Arrival, Playout, ReceivedFrame};
 use super::receiver::{Continuity, Reception};
 use super::sender::{PACKET_BYTES, Sender};
-use super::source::{Playlist, Sounds};
+use super::source::Sounds;
+use super::voice::{Incoming, Voice};
 use super::{Background, LegSurvey};
 
 /// What comes in place of voice while the caller is silent and his telephone sends none (RFC 3389).
@@ -42,36 +39,13 @@ pub struct Leg {
     is_there: bool,
     reception: Reception,
     playout: Playout,
-    gate: TalkGate,
-    concealment: Concealment,
     dtmf: DtmfReceiver,
+    voice: Voice,
+    ear: Ear,
     refused: u64,
     late: u64,
     frames_without_packet: u32,
     muted: bool,
-    /// This frame of the caller's voice, and whether it is to be heard.
-    voice: Samples,
-    speaks: bool,
-    spoke_last: bool,
-    loudness: Loudness,
-    /// It is in this frame's mix, multiplied by this at its end.
-    mixed: bool,
-    gain: f32,
-    /// It was in the mix before this one, which has what is left of it, from this sample on.
-    tail: Option<i16>,
-    last_mixed: i16,
-    turn: Turn,
-    /// The largest peak since the last survey.
-    loudest: u8,
-    /// The frame before it, where a leg is heard one frame later than it speaks.
-    before: Samples,
-    spoke_before: bool,
-
-    background: Background,
-    playback: Option<Playback>,
-    music_cursor: usize,
-    /// What the caller heard last, when the next frame is from another source.
-    fade_from: Option<FadeFrom>,
     sender: Sender,
 }
 
@@ -79,20 +53,6 @@ pub struct Leg {
 struct Agreed {
     media: NegotiatedMedia,
     thresholds: Thresholds,
-}
-
-struct Playback {
-    key: PlaybackKey,
-    playlist: Playlist,
-}
-
-/// A sound that ends before it is over.
-enum FadeFrom {
-    /// There was none, or it had ended.
-    Nothing,
-    Music,
-    Prompt(Playlist),
-    Meeting,
 }
 
 /// What a datagram brought about.
@@ -112,29 +72,13 @@ impl Leg {
             is_there: false,
             reception: Reception::default(),
             playout: Playout::default(),
-            gate: TalkGate::default(),
-            concealment: Concealment::default(),
             dtmf: DtmfReceiver::new(),
+            voice: Voice::default(),
+            ear: Ear::default(),
             refused: 0,
             late: 0,
             frames_without_packet: 0,
             muted: false,
-            voice: [0; FRAME_SAMPLES],
-            speaks: false,
-            spoke_last: false,
-            loudness: Loudness::default(),
-            mixed: false,
-            gain: 0.0,
-            tail: None,
-            last_mixed: 0,
-            turn: Turn::default(),
-            loudest: 0,
-            before: [0; FRAME_SAMPLES],
-            spoke_before: false,
-            background: Background::Silence,
-            playback: None,
-            music_cursor: 0,
-            fade_from: None,
             sender: Sender::new(random),
         }
     }
@@ -144,7 +88,7 @@ impl Leg {
     }
 
     pub fn background(&self) -> Background {
-        self.background
+        self.ear.background()
     }
 
     /// The source that the leg listens to, once no other can take its place.
@@ -162,6 +106,8 @@ impl Leg {
         if codec_before != Some(media.codec) {
             // What waits to be played is coded otherwise.
             self.playout.reset();
+            self.voice.negotiate(media.codec);
+            self.ear.negotiate(media.codec);
         }
         self.binding.negotiate(now, media.remote_rtp, signalled_from);
         self.frames_without_packet = 0;
@@ -180,43 +126,19 @@ impl Leg {
 
     /// What the caller hears when no prompts are played to him. A meeting comes to the front: prompts end for it.
     pub fn set_background(&mut self, background: Background) {
-        if matches!(background, Background::Meeting(_)) {
-            self.stop_playback();
+        if self.ear.set_background(background) {
+            self.is_there = true;
+            self.voice.leave();
         }
-        if background == self.background {
-            return;
-        }
-        self.is_there = true;
-        self.tail = None;
-        self.mixed = false;
-        if self.playback.is_none() {
-            self.begin_fade();
-        }
-        self.background = background;
     }
 
     pub fn play(&mut self, key: PlaybackKey, prompts: Box<[Prompt]>) {
-        self.begin_fade();
         self.is_there = true;
-        self.playback = Some(Playback { key, playlist: Playlist::new(prompts) });
+        self.ear.play(key, prompts);
     }
 
     pub fn stop_playback(&mut self) {
-        if self.playback.is_some() {
-            self.begin_fade();
-            self.playback = None;
-        }
-    }
-
-    /// What is heard now is about to be replaced. Of several changes between two frames only the first was heard.
-    fn begin_fade(&mut self) {
-        let Leg { playback, background, fade_from, .. } = self;
-        fade_from.get_or_insert_with(|| match (playback.take(), background) {
-            (Some(playback), _) => FadeFrom::Prompt(playback.playlist),
-            (None, Background::Silence) => FadeFrom::Nothing,
-            (None, Background::Music) => FadeFrom::Music,
-            (None, Background::Meeting(_)) => FadeFrom::Meeting,
-        });
+        self.ear.stop_playback();
     }
 
     // What is heard of the caller.
@@ -265,8 +187,7 @@ impl Leg {
         match self.reception.count(packet.ssrc, packet.sequence) {
             Continuity::SameStream => {}
             Continuity::NewStream => {
-                // It can begin in the middle of a word.
-                self.spoke_last = true;
+                self.voice.begin_stream();
                 self.playout.reset();
             }
             Continuity::Doubtful => return received,
@@ -278,7 +199,7 @@ impl Leg {
             self.late += u64::from(arrival == Arrival::Late);
         } else if is_event {
             received.digit = self.dtmf.handle_event(received_at, &packet);
-        } else if is_noise {
+        } else if is_noise && media.codec.law().is_some() {
             self.playout.handle_comfort_noise(packet.sequence, packet.timestamp, packet.payload);
         }
         received
@@ -296,44 +217,12 @@ impl Leg {
     }
 
     /// 20 ms pass on the receiving side. `frame` is scratch space.
-    ///
-    /// Below the gate nothing is decoded, which is most of the time and for most callers. Above it voice is decoded for
-    /// the tone detector even while nobody listens.
     pub fn listen(&mut self, now: Instant, frame: &mut ReceivedFrame) -> Option<Digit> {
         self.frames_without_packet = self.frames_without_packet.saturating_add(1);
-        let spoke_before = std::mem::take(&mut self.spoke_before);
-        // Before the first frame of a stream nothing is known: what was set when it began stays.
-        self.spoke_last |= std::mem::take(&mut self.speaks);
-        let Agreed { media, thresholds } = self.media.as_ref()?;
-        if !self.playout.pull(media.codec, thresholds, frame) {
-            return None;
-        }
-        self.loudest = self.loudest.max(frame.peak);
-        let passes = self.gate.passes(thresholds, frame.peak);
-        let mut sighting = FrameSighting::default();
-        if passes {
-            decode(media.codec, frame, &mut self.concealment, &mut self.voice);
-            if self.playout.should_be_shortened(|| self.concealment.repeats_itself()) {
-                let mut next = [0; FRAME_SAMPLES];
-                self.playout.pull_one_more(media.codec, thresholds, frame);
-                decode(media.codec, frame, &mut self.concealment, &mut next);
-                shorten(&mut self.voice, &next);
-            }
-            sighting = self.dtmf.handle_frame(now, &self.voice);
-        } else {
-            self.concealment.quiet();
-        }
-        let clean = passes && !sighting.blank;
-        if media.telephone_event.is_some() {
-            self.speaks = clean;
-        } else {
-            // Nobody takes the key tones out of this peer's voice. The detector needs some milliseconds of a tone, and
-            // those can be the end of a frame: so a frame is let through when the next one has turned out to be clean.
-            std::mem::swap(&mut self.voice, &mut self.before);
-            self.speaks = spoke_before && !sighting.blank;
-            self.spoke_before = clean;
-        }
-        sighting.pressed
+        let Leg { media, voice, playout, dtmf, .. } = self;
+        let Agreed { media, thresholds } = media.as_ref()?;
+        let incoming = Incoming { codec: media.codec, thresholds, has_events: media.telephone_event.is_some() };
+        voice.listen(now, incoming, playout, dtmf, frame)
     }
 
     /// How loud the caller is, if he is to be heard in this frame. And whether he begins or ends to talk.
@@ -341,35 +230,17 @@ impl Leg {
     /// Who is muted is not heard; nor is who put us on hold: what he sends then is his telephone system's music.
     pub fn asks_for_the_floor(&mut self, in_meeting: bool) -> (Option<f32>, Option<bool>) {
         let converses = self.media.as_ref().is_some_and(|agreed| agreed.media.direction == Direction::SendRecv);
-        let asks = self.speaks && !self.muted && converses && in_meeting;
-        if asks {
-            self.loudness.heard(&self.voice);
-        }
-        self.tail = None;
-        if std::mem::take(&mut self.mixed) {
-            self.tail = Some(self.last_mixed);
-        } else {
-            // Who comes in in the middle of a word is faded in; a word's own beginning is not touched.
-            self.gain = if self.spoke_last { 0.0 } else { self.loudness.gain() };
-        }
-        self.spoke_last = false;
-        (asks.then(|| self.loudness.level()), self.turn.frame(asks))
+        self.voice.asks_for_the_floor(!self.muted && converses && in_meeting)
     }
 
     /// Puts the caller's voice into the mix of his meeting, and says what its last sample was.
-    pub fn put_into(&mut self, mixer: &mut Mixer) -> i16 {
-        let gain = self.loudness.gain();
-        loudness::amplify(&mut self.voice, std::mem::replace(&mut self.gain, gain), gain);
-        mixer.add(&self.voice);
-        self.mixed = true;
-        self.tail = None;
-        self.last_mixed = self.voice.last().copied().unwrap_or(0);
-        self.last_mixed
+    pub fn put_into(&mut self, mixer: &mut Mixer) -> LastSample {
+        self.voice.put_into(mixer)
     }
 
-    /// What of this frame's mix is the caller's own, and is not for his ears.
-    fn own_part(&self) -> Option<Samples> {
-        if self.mixed { Some(self.voice) } else { self.tail.map(mixer::tail) }
+    /// Whether the caller hears 16 kHz.
+    pub fn is_wide(&self) -> bool {
+        self.media.as_ref().is_some_and(|agreed| agreed.media.codec.is_wide())
     }
 
     /// For how many frames nothing came that should have.
@@ -384,71 +255,21 @@ impl Leg {
     pub fn speak(
         &mut self,
         sounds: &Sounds,
-        mut mixer: Option<&mut Mixer>,
+        mixer: Option<&mut Mixer>,
         packet: &mut [u8; PACKET_BYTES],
     ) -> (Option<SocketAddr>, Option<PlaybackKey>) {
         let Some(Agreed { media, .. }) = &self.media else { return (None, None) };
-        let (codec, payload_type, sends) = (media.codec, media.payload_type, media.direction.sends());
-        let mut finished = None;
-        let mut own = [0; FRAME_SAMPLES];
-
-        let mut codes = None;
-        if let Some(playback) = &mut self.playback {
-            codes = playback.playlist.frame(sounds, codec);
-            if codes.is_none() {
-                finished = Some(playback.key);
-                self.playback = None;
-                self.fade_from.get_or_insert(FadeFrom::Nothing);
-            }
-        }
-        // Before the background's own cursor moves: the fade may need the frame that would have come.
-        let fading = self.fade_from.take().map(|from| self.fading_frame(from, sounds, mixer.as_deref(), codec));
-        let codes = match (codes, self.background, &mut mixer) {
-            (Some(prompt), _, _) => prompt,
-            (None, Background::Music, _) => sounds.music_frame(codec, &mut self.music_cursor).unwrap_or(silence(codec)),
-            (None, Background::Meeting(_), Some(mixer)) => match self.own_part() {
-                None => mixer.shared_codes(codec),
-                Some(own_part) => {
-                    let mut others = [0; FRAME_SAMPLES];
-                    mixer.without(&own_part, &mut others);
-                    g711::encode_into(codec, &others, &mut own);
-                    &own
-                }
-            },
-            (None, Background::Silence | Background::Meeting(_), _) => silence(codec),
-        };
-        let sends = sends && self.is_there;
+        let sends = media.direction.sends() && self.is_there;
         let destination = self.binding.destination().filter(|address| sends && !address.ip().is_unspecified());
-        if destination.is_none() {
-            self.sender.pause(1);
-        } else if let Some(old) = fading {
-            self.sender.packet(payload_type, &faded(codec, &old, codes), packet);
+        let mut scratch = [0; FRAME_SAMPLES];
+        let sends = destination.is_some();
+        let heard = self.ear.frame(media.codec, sounds, mixer, &self.voice, sends, &mut scratch);
+        if sends {
+            self.sender.packet(media.payload_type, heard.codes, packet);
         } else {
-            self.sender.packet(payload_type, codes, packet);
+            self.sender.pause(1);
         }
-        (destination, finished)
-    }
-
-    /// The next frame of what is being faded out.
-    fn fading_frame(&mut self, from: FadeFrom, sounds: &Sounds, mixer: Option<&Mixer>, codec: Codec) -> Samples {
-        let mut samples = [0; FRAME_SAMPLES];
-        let codes = match from {
-            FadeFrom::Nothing => None,
-            FadeFrom::Music => sounds.music_frame(codec, &mut self.music_cursor),
-            FadeFrom::Prompt(mut playlist) => playlist.frame(sounds, codec),
-            FadeFrom::Meeting => {
-                match (mixer, self.own_part()) {
-                    (Some(mixer), Some(own_part)) => mixer.without(&own_part, &mut samples),
-                    (Some(mixer), None) => samples = *mixer.shared(),
-                    (None, _) => {}
-                }
-                None
-            }
-        };
-        if let Some(codes) = codes {
-            g711::decode_into(codec, codes, &mut samples);
-        }
-        samples
+        (destination, heard.finished)
     }
 
     /// The RTCP report that is due, how long it is and where it goes.
@@ -507,10 +328,9 @@ impl Leg {
     /// How the leg does, and what was loudest since the last time.
     pub fn survey(&mut self) -> LegSurvey {
         let codec = self.media.as_ref().map_or(Codec::Pcmu, |agreed| agreed.media.codec);
-        let loudest = std::mem::take(&mut self.loudest);
         LegSurvey {
             call: self.call,
-            level_db: level::decibels(codec, loudest),
+            level_db: level::decibels(codec, self.voice.take_loudest()),
             delay_ms: self.playout.delay_ms(),
             statistics: self.statistics(),
         }
@@ -533,61 +353,4 @@ impl Leg {
             codec: self.media.as_ref().map(|agreed| agreed.media.codec),
         }
     }
-}
-
-/// Decodes a frame and fills its holes: what was lost is concealed, what was never sent is silence.
-fn decode(codec: Codec, frame: &ReceivedFrame, concealment: &mut Concealment, voice: &mut Samples) {
-    g711::decode_into(codec, &frame.codes, voice);
-    let mut at = 0;
-    for gap in frame.gaps() {
-        if let Some(heard) = voice.get_mut(at..gap.start).filter(|heard| !heard.is_empty()) {
-            concealment.heard(heard);
-        }
-        at = gap.start + gap.length;
-        let Some(missing) = voice.get_mut(gap.start..at) else { continue };
-        if gap.lost {
-            concealment.conceal(missing);
-        } else {
-            missing.fill(0);
-            concealment.heard(missing);
-        }
-    }
-    if let Some(heard) = voice.get_mut(at..).filter(|heard| !heard.is_empty()) {
-        concealment.heard(heard);
-    }
-}
-
-/// Makes one frame of two: where they are most alike within 10 ms the first is faded into the second.
-fn shorten(voice: &mut Samples, next: &Samples) {
-    const FADE: usize = FRAME_SAMPLES / 2;
-    let difference = |&from: &usize| -> i64 {
-        let pairs = voice.iter().zip(next).skip(from).take(FADE);
-        pairs.map(|(&a, &b)| (i64::from(a) - i64::from(b)).pow(2)).sum()
-    };
-    let from = (0..=FRAME_SAMPLES - FADE).step_by(4).min_by_key(difference).unwrap_or(0);
-    for (at, (sample, &next)) in voice.iter_mut().zip(next).enumerate().skip(from) {
-        let weight = ((at - from) as f32 + 0.5).min(FADE as f32) / FADE as f32;
-        *sample = (f32::from(*sample) * (1.0 - weight) + f32::from(next) * weight) as i16;
-    }
-}
-
-/// A frame of silence.
-fn silence(codec: Codec) -> &'static Codes {
-    const PCMU: Codes = [g711::silence(Codec::Pcmu); FRAME_SAMPLES];
-    const PCMA: Codes = [g711::silence(Codec::Pcma); FRAME_SAMPLES];
-    match codec {
-        Codec::Pcmu => &PCMU,
-        Codec::Pcma => &PCMA,
-    }
-}
-
-/// One frame in which `old` goes out and `new` comes in.
-fn faded(codec: Codec, old: &Samples, new: &Codes) -> Codes {
-    let mut frame = [0; FRAME_SAMPLES];
-    for (at, ((out, &old), &new)) in frame.iter_mut().zip(old).zip(new).enumerate() {
-        let weight = (at as i32 * 2 + 1) * 256 / (2 * FRAME_SAMPLES as i32);
-        let sample = i32::from(old) * (256 - weight) + i32::from(g711::decode(codec, new)) * weight;
-        *out = g711::encode(codec, (sample >> 8) as i16);
-    }
-    frame
 }

@@ -1,10 +1,11 @@
 //! Who speaks: the gate in front of decoding and mixing.
 //!
 //! Most callers are silent most of the time, and in a lobby nobody need be heard. A G.711 code tells its magnitude without
-//! being decoded, so a silent frame costs one pass over 160 octets and no more.
+//! being decoded, so a silent frame costs one pass over 160 octets and no more. Those of G.722 tell it by how their quantizers
+//! have adapted ([`g722::LevelMeter`](crate::wire::g722::LevelMeter)); it is given on A-law's scale.
 
 use crate::wire::g711;
-use crate::words::media::Codec;
+use crate::words::media::{Codec, Law};
 
 /// A frame with a peak of this much opens the gate: −40 dB of full scale. Line noise (−50 dBm0 and less) stays below; so
 /// does nothing that a person says into a telephone.
@@ -17,32 +18,42 @@ const STAYS_OPEN_AT: i16 = 160;
 /// silence that the tone detector has to see between two key presses.
 pub const HANGOVER_FRAMES: u8 = 15;
 
-/// The magnitude part of a code: 0 is the smallest of its codec, 127 the largest, in rising order.
+/// The magnitude part of a code: 0 is the smallest of its law, 127 the largest, in rising order.
 ///
 /// ITU-T G.711 inverts µ-law codes wholly and every second bit of A-law codes; the first bit is the sign.
 #[inline]
-fn magnitude(codec: Codec, code: u8) -> u8 {
-    match codec {
-        Codec::Pcmu => !code & 0x7F,
-        Codec::Pcma => (code ^ 0x55) & 0x7F,
+fn magnitude(law: Law, code: u8) -> u8 {
+    match law {
+        Law::Mu => !code & 0x7F,
+        Law::A => (code ^ 0x55) & 0x7F,
     }
 }
 
 /// The largest magnitude of some codes; 0 for none.
 #[inline]
-pub fn peak(codec: Codec, codes: &[u8]) -> u8 {
-    // One loop per codec, with nothing in it but the magnitude: the compiler makes vector instructions of it.
-    match codec {
-        Codec::Pcmu => codes.iter().map(|&code| !code & 0x7F).max().unwrap_or(0),
-        Codec::Pcma => codes.iter().map(|&code| (code ^ 0x55) & 0x7F).max().unwrap_or(0),
+pub fn peak(law: Law, codes: &[u8]) -> u8 {
+    // One loop per law, with nothing in it but the magnitude: the compiler makes vector instructions of it.
+    match law {
+        Law::Mu => codes.iter().map(|&code| !code & 0x7F).max().unwrap_or(0),
+        Law::A => codes.iter().map(|&code| (code ^ 0x55) & 0x7F).max().unwrap_or(0),
     }
 }
 
+/// The magnitude of a peak that was measured otherwise, on the scale of [`scale_of`] a codec that is not G.711.
+pub fn magnitude_of(amplitude: i16) -> u8 {
+    magnitude(Law::A, g711::encode(Law::A, amplitude))
+}
+
+/// On which law's scale the magnitudes of a codec are.
+fn scale_of(codec: Codec) -> Law {
+    codec.law().unwrap_or(Law::A)
+}
+
 /// The smallest magnitude that decodes to at least `amplitude`.
-fn magnitude_of(codec: Codec, amplitude: i16) -> u8 {
+fn smallest_of(law: Law, amplitude: i16) -> u8 {
     (0..=u8::MAX)
-        .filter(|&code| g711::decode(codec, code) >= amplitude)
-        .map(|code| magnitude(codec, code))
+        .filter(|&code| g711::decode(law, code) >= amplitude)
+        .map(|code| magnitude(law, code))
         .min()
         .unwrap_or(0x7F)
 }
@@ -56,7 +67,8 @@ pub struct Thresholds {
 
 impl Thresholds {
     pub fn of(codec: Codec) -> Thresholds {
-        Thresholds { opens_at: magnitude_of(codec, OPENS_AT), stays_open_at: magnitude_of(codec, STAYS_OPEN_AT) }
+        let law = scale_of(codec);
+        Thresholds { opens_at: smallest_of(law, OPENS_AT), stays_open_at: smallest_of(law, STAYS_OPEN_AT) }
     }
 
     /// Whether a frame with this peak would leave a closed gate closed.
@@ -73,6 +85,11 @@ pub struct TalkGate {
 }
 
 impl TalkGate {
+    /// Something loud was there a moment ago.
+    pub fn is_open(&self) -> bool {
+        self.frames_left > 0
+    }
+
     /// Takes the peak of the next frame; `true`: the frame is to be heard.
     #[inline]
     pub fn passes(&mut self, thresholds: &Thresholds, peak: u8) -> bool {
@@ -119,13 +136,14 @@ impl Turn {
     }
 }
 
-/// The magnitude of a code in decibels of full scale; a floor of −90 for silence.
+/// A magnitude in decibels of full scale; a floor of −90 for silence.
 pub fn decibels(codec: Codec, magnitude: u8) -> i8 {
-    let code = match codec {
-        Codec::Pcmu => !(magnitude & 0x7F),
-        Codec::Pcma => (magnitude & 0x7F | 0x80) ^ 0x55,
+    let law = scale_of(codec);
+    let code = match law {
+        Law::Mu => !(magnitude & 0x7F),
+        Law::A => (magnitude & 0x7F | 0x80) ^ 0x55,
     };
-    let amplitude = f32::from(g711::decode(codec, code)).abs();
+    let amplitude = f32::from(g711::decode(law, code)).abs();
     if magnitude == 0 { -90 } else { (20.0 * (amplitude / 32_768.0).log10()).clamp(-90.0, 0.0) as i8 }
 }
 
@@ -135,13 +153,13 @@ mod tests {
 
     #[test]
     fn magnitudes_rise_with_the_amplitude() {
-        for codec in Codec::ALL {
+        for law in Law::ALL {
             for amplitude in (0..32_000i16).step_by(50) {
-                let code = g711::encode(codec, amplitude);
-                let louder = g711::encode(codec, amplitude + 700);
-                assert!(magnitude(codec, louder) >= magnitude(codec, code), "{codec} at {amplitude}");
-                assert_eq!(magnitude(codec, code), magnitude(codec, code ^ 0x80), "the sign is no part of it");
-                assert_eq!(peak(codec, &[g711::silence(codec), code, louder]), magnitude(codec, louder));
+                let code = g711::encode(law, amplitude);
+                let louder = g711::encode(law, amplitude + 700);
+                assert!(magnitude(law, louder) >= magnitude(law, code), "{law:?} at {amplitude}");
+                assert_eq!(magnitude(law, code), magnitude(law, code ^ 0x80), "the sign is no part of it");
+                assert_eq!(peak(law, &[g711::silence(law), code, louder]), magnitude(law, louder));
             }
         }
     }
@@ -161,8 +179,8 @@ mod tests {
 
     #[test]
     fn levels_in_decibels() {
-        for codec in Codec::ALL {
-            let level = |amplitude: i16| decibels(codec, magnitude(codec, g711::encode(codec, amplitude)));
+        for (law, codec) in [(Law::Mu, Codec::Pcmu), (Law::A, Codec::Pcma), (Law::A, Codec::G722)] {
+            let level = |amplitude: i16| decibels(codec, magnitude(law, g711::encode(law, amplitude)));
             assert_eq!(decibels(codec, 0), -90);
             assert_eq!(level(32_000), 0);
             assert!((-7..=-5).contains(&level(16_384)), "{}", level(16_384));
@@ -172,9 +190,9 @@ mod tests {
 
     #[test]
     fn the_gate_opens_at_a_word_and_closes_after_the_hangover() {
-        for codec in Codec::ALL {
+        for (law, codec) in [(Law::Mu, Codec::Pcmu), (Law::A, Codec::Pcma), (Law::A, Codec::G722)] {
             let thresholds = Thresholds::of(codec);
-            let frame = |amplitude: i16| peak(codec, &[g711::silence(codec), g711::encode(codec, amplitude)]);
+            let frame = |amplitude: i16| peak(law, &[g711::silence(law), g711::encode(law, amplitude)]);
             let mut gate = TalkGate::default();
             assert!(!gate.passes(&thresholds, frame(0)));
             assert!(!gate.passes(&thresholds, frame(250)), "line noise");

@@ -96,13 +96,13 @@ impl Loudness {
 }
 
 /// Multiplies a frame, going from one gain to the other. What would be beyond 16 bits stays at their end.
-pub fn amplify(voice: &mut Samples, from: f32, to: f32) {
+pub fn amplify(voice: &mut [i16], from: f32, to: f32) {
     if from == 1.0 && to == 1.0 {
         return;
     }
     // In parts of 2²⁰, and of 2¹² where it is multiplied: a gain below 16 and a sample fit in 32 bits.
     let [from, to] = [from, to].map(|gain| (gain * 1_048_576.0) as i32);
-    let step = (to - from) / voice.len() as i32;
+    let step = (to - from) / voice.len().max(1) as i32;
     for (at, sample) in (0i32..).zip(voice.iter_mut()) {
         let amplified = (i32::from(*sample) * ((from + step * at) >> 8)) >> 12;
         *sample = amplified.clamp(i32::from(i16::MIN), i32::from(i16::MAX)) as i16;

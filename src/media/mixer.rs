@@ -6,14 +6,19 @@
 //!   all who only listen hear sum, limited and encoded once per codec
 //! ```
 //!
+//! Where somebody in the meeting hears 16 kHz (G.722) there is a second sum at that rate; every voice is put into both, as it
+//! came into the one and resampled into the other. Nobody loses by it: who has 8 kHz hears the same as without.
+//!
 //! When nobody has spoken for a second noise comes up, so soft that nobody listens to it (−68 dB of full scale): the line is
 //! not dead. Beside a voice it would be heard as a worse line (PESQ falls by 0.3), so then there is none.
 
-use crate::wire::g711;
-use crate::words::media::{Codec, FRAME_SAMPLES};
+use crate::wire::{g711, g722};
+use crate::words::media::{FRAME_SAMPLES, Law, WIDE_FRAME_SAMPLES};
 
-/// One frame of linear voice.
+/// One frame of linear voice at 8 kHz.
 pub type Samples = [i16; FRAME_SAMPLES];
+/// One frame of linear voice at 16 kHz.
+pub type WideSamples = [i16; WIDE_FRAME_SAMPLES];
 /// One frame of encoded voice.
 pub type Codes = [u8; FRAME_SAMPLES];
 
@@ -22,20 +27,20 @@ const KNEE: f32 = 23_170.0;
 /// What the limiter approaches and never passes.
 const CEILING: f32 = 32_124.0;
 
-/// The limiter turns down within so many samples (2 ms), and up again by 0.5 dB a frame.
-const TURNS_DOWN_IN: usize = 16;
+/// The limiter turns down within this part of a frame (2 ms), and up again by 0.5 dB a frame.
+const TURNS_DOWN_IN: usize = 10;
 const TURNS_UP_BY: f32 = 1.06;
 
-/// The last sample of a voice that ends in the middle of a sound dies away over so many: 5 ms.
-const TAIL: i32 = 40;
+/// The last sample of a voice that ends in the middle of a sound dies away over this part of a frame: 5 ms.
+const TAIL: usize = 4;
 
 /// After so many frames in which nobody spoke the noise begins, and after so many more it is as loud as it gets.
 const NOISE_AFTER: u32 = 50;
 const NOISE_RISES_IN: u32 = 50;
 
-/// Noise of half a second, of which each frame is a piece from anywhere.
+/// Noise, of which each frame is a piece from anywhere.
 static NOISE: [i16; NOISE_SAMPLES] = noise();
-const NOISE_SAMPLES: usize = 4_096 + FRAME_SAMPLES;
+const NOISE_SAMPLES: usize = 4_096 + WIDE_FRAME_SAMPLES;
 
 /// Each sample is the sum of two that lie beside each other: soft in the treble, as the noise of a room. 30 at most.
 const fn noise() -> [i16; NOISE_SAMPLES] {
@@ -59,33 +64,54 @@ const fn stirred(mut random: u32) -> u32 {
     random ^ random << 5
 }
 
-/// The sum of one frame.
+/// The last sample of a voice, at both rates.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LastSample {
+    pub narrow: i16,
+    pub wide: i16,
+}
+
+/// One frame of one meeting.
 pub struct Mixer {
-    sum: [i32; FRAME_SAMPLES],
+    narrow: Sum<FRAME_SAMPLES>,
+    wide: Sum<WIDE_FRAME_SAMPLES>,
+    /// Somebody hears 16 kHz.
+    is_wide: bool,
     speakers: usize,
     /// In a row in which nobody spoke.
     silent_frames: u32,
     /// Where in [`NOISE`] a frame begins.
     random: u32,
-    /// The limiter's gain at the beginning and at the end of the frame.
-    gain_before: f32,
-    gain: f32,
-    shared: Samples,
-    /// What all listeners of a codec get, by [`Codec::index`], once one of them has asked.
-    encoded: [Option<Codes>; Codec::ALL.len()],
+    /// What all listeners of a law get, by [`Law::index`], once one of them has asked.
+    encoded: [Option<Codes>; Law::ALL.len()],
+    /// What all listeners of G.722 get, once one of them has asked, and the encoder before and after it.
+    wide_encoded: Option<Codes>,
+    encoder_before: g722::Encoder,
+    encoder: g722::Encoder,
+}
+
+/// What all who listen to a meeting at 16 kHz hear in one frame.
+pub struct WideShared<'a> {
+    pub samples: &'a WideSamples,
+    pub codes: &'a Codes,
+    /// An encoder in the first state makes these codes of these samples, and is in the second then.
+    pub before: &'a g722::Encoder,
+    pub after: &'a g722::Encoder,
 }
 
 impl Default for Mixer {
     fn default() -> Mixer {
         Mixer {
-            sum: [0; FRAME_SAMPLES],
+            narrow: Sum::default(),
+            wide: Sum::default(),
+            is_wide: false,
             speakers: 0,
             silent_frames: 0,
             random: 0x9E37_79B9,
-            gain_before: 1.0,
-            gain: 1.0,
-            shared: [0; FRAME_SAMPLES],
-            encoded: [None; Codec::ALL.len()],
+            encoded: [None; Law::ALL.len()],
+            wide_encoded: None,
+            encoder_before: g722::Encoder::default(),
+            encoder: g722::Encoder::default(),
         }
     }
 }
@@ -93,39 +119,146 @@ impl Default for Mixer {
 impl Mixer {
     /// A new frame begins, with nobody in it.
     pub fn clear(&mut self) {
-        self.sum = [0; FRAME_SAMPLES];
+        self.narrow.clear();
+        if std::mem::take(&mut self.is_wide) {
+            self.wide.clear();
+        }
         self.silent_frames = if self.speakers > 0 { 0 } else { self.silent_frames.saturating_add(1) };
         self.speakers = 0;
-        if let Some(since) = self.silent_frames.checked_sub(NOISE_AFTER) {
-            self.add_noise(since.min(NOISE_RISES_IN) as i32);
-        }
-        self.encoded = [None; Codec::ALL.len()];
+        self.encoded = [None; Law::ALL.len()];
+        self.wide_encoded = None;
     }
 
-    fn add_noise(&mut self, loudness: i32) {
-        self.random = stirred(self.random);
-        let from = self.random as usize % (NOISE_SAMPLES - FRAME_SAMPLES);
-        for (sum, &noise) in self.sum.iter_mut().zip(NOISE.iter().skip(from)) {
-            *sum = i32::from(noise) * loudness / NOISE_RISES_IN as i32;
-        }
+    /// Somebody hears this frame at 16 kHz. To be said before anybody is put in.
+    pub fn widen(&mut self) {
+        self.is_wide = true;
     }
 
+    /// Whether a voice has to be put in at 16 kHz, too.
+    pub fn is_wide(&self) -> bool {
+        self.is_wide
+    }
+
+    /// A voice at 8 kHz; each is put in at both rates where [`Mixer::is_wide`].
     pub fn add(&mut self, voice: &Samples) {
-        for (sum, &sample) in self.sum.iter_mut().zip(voice) {
-            *sum += i32::from(sample);
-        }
+        self.narrow.add(voice);
         self.speakers += 1;
     }
 
+    /// The same voice at 16 kHz.
+    pub fn add_wide(&mut self, voice: &WideSamples) {
+        self.wide.add(voice);
+    }
+
     /// A voice has ended with this sample, maybe in the middle of a word: it dies away, so that there is no step.
-    pub fn add_tail(&mut self, last: i16) {
-        for (sum, sample) in self.sum.iter_mut().zip(tail(last)) {
-            *sum += i32::from(sample);
+    pub fn add_tail(&mut self, last: LastSample) {
+        self.narrow.add(&tail(last.narrow));
+        if self.is_wide {
+            self.wide.add(&tail(last.wide));
         }
     }
 
     /// Everybody is in: makes what all who only listen hear.
     pub fn finish(&mut self) {
+        if self.speakers == 0
+            && let Some(since) = self.silent_frames.checked_sub(NOISE_AFTER)
+        {
+            self.random = stirred(self.random);
+            let noise = NOISE.get(self.random as usize % (NOISE_SAMPLES - WIDE_FRAME_SAMPLES)..).unwrap_or_default();
+            let loudness = since.min(NOISE_RISES_IN) as i32;
+            self.narrow.add_noise(noise, loudness);
+            if self.is_wide {
+                self.wide.add_noise(noise, loudness);
+            }
+        }
+        self.narrow.finish();
+        if self.is_wide {
+            self.wide.finish();
+        }
+    }
+
+    /// What a listener hears, linear. After [`Mixer::finish`].
+    pub fn shared(&self) -> &Samples {
+        &self.narrow.shared
+    }
+
+    /// What a listener hears, encoded: made for the first who asks, and the same for all others.
+    pub fn shared_codes(&mut self, law: Law) -> &Codes {
+        let Mixer { encoded, narrow, .. } = self;
+        let [mu, a] = encoded;
+        let slot = match law {
+            Law::Mu => mu,
+            Law::A => a,
+        };
+        slot.get_or_insert_with(|| {
+            let mut codes = [0; FRAME_SAMPLES];
+            g711::encode_into(law, &narrow.shared, &mut codes);
+            codes
+        })
+    }
+
+    /// What somebody hears who put `own` into this frame.
+    pub fn without(&self, own: &Samples, out: &mut Samples) {
+        self.narrow.without(own, out);
+    }
+
+    /// What a listener hears at 16 kHz.
+    pub fn wide_shared(&self) -> &WideSamples {
+        &self.wide.shared
+    }
+
+    /// What a listener of G.722 hears: encoded for the first who asks. A frame that nobody asks for is not encoded, and who
+    /// asks for the next finds an encoder that has not heard it.
+    pub fn wide_shared_codes(&mut self) -> WideShared<'_> {
+        let Mixer { wide, wide_encoded, encoder_before, encoder, .. } = self;
+        let codes = wide_encoded.get_or_insert_with(|| {
+            let mut codes = [0; FRAME_SAMPLES];
+            encoder_before.clone_from(encoder);
+            encoder.encode(&wide.shared, &mut codes);
+            codes
+        });
+        WideShared { samples: &wide.shared, codes, before: encoder_before, after: encoder }
+    }
+
+    /// What somebody hears at 16 kHz who put `own` into this frame.
+    pub fn wide_without(&self, own: &WideSamples, out: &mut WideSamples) {
+        self.wide.without(own, out);
+    }
+}
+
+/// The sum at one rate, of frames of so many samples.
+struct Sum<const N: usize> {
+    sum: [i32; N],
+    /// The limiter's gain at the beginning and at the end of the frame.
+    gain_before: f32,
+    gain: f32,
+    shared: [i16; N],
+}
+
+impl<const N: usize> Default for Sum<N> {
+    fn default() -> Sum<N> {
+        Sum { sum: [0; N], gain_before: 1.0, gain: 1.0, shared: [0; N] }
+    }
+}
+
+impl<const N: usize> Sum<N> {
+    fn clear(&mut self) {
+        self.sum = [0; N];
+    }
+
+    fn add(&mut self, voice: &[i16; N]) {
+        for (sum, &sample) in self.sum.iter_mut().zip(voice) {
+            *sum += i32::from(sample);
+        }
+    }
+
+    fn add_noise(&mut self, noise: &[i16], loudness: i32) {
+        for (sum, &noise) in self.sum.iter_mut().zip(noise) {
+            *sum += i32::from(noise) * loudness / NOISE_RISES_IN as i32;
+        }
+    }
+
+    fn finish(&mut self) {
         self.gain_before = self.gain;
         let peak = peak(&self.sum);
         let wanted = if peak > KNEE { KNEE / peak } else { 1.0 };
@@ -133,29 +266,8 @@ impl Mixer {
         limit(&self.sum, peak, self.gain_before, self.gain, &mut self.shared);
     }
 
-    /// What a listener hears, linear. After [`Mixer::finish`].
-    pub fn shared(&self) -> &Samples {
-        &self.shared
-    }
-
-    /// What a listener hears, encoded: made for the first who asks, and the same for all others.
-    pub fn shared_codes(&mut self, codec: Codec) -> &Codes {
-        let Mixer { encoded, shared, .. } = self;
-        let [pcmu, pcma] = encoded;
-        let slot = match codec {
-            Codec::Pcmu => pcmu,
-            Codec::Pcma => pcma,
-        };
-        slot.get_or_insert_with(|| {
-            let mut codes = [0; FRAME_SAMPLES];
-            g711::encode_into(codec, shared, &mut codes);
-            codes
-        })
-    }
-
-    /// What somebody hears who put `own` into this frame.
-    pub fn without(&self, own: &Samples, out: &mut Samples) {
-        let mut others = [0i32; FRAME_SAMPLES];
+    fn without(&self, own: &[i16; N], out: &mut [i16; N]) {
+        let mut others = [0i32; N];
         for ((other, &sum), &sample) in others.iter_mut().zip(&self.sum).zip(own) {
             *other = sum - i32::from(sample);
         }
@@ -164,21 +276,22 @@ impl Mixer {
 }
 
 /// How a voice dies away that has ended with this sample.
-pub fn tail(last: i16) -> Samples {
-    let mut samples = [0; FRAME_SAMPLES];
-    for (left, sample) in (0..TAIL).rev().zip(&mut samples) {
-        *sample = (i32::from(last) * left / TAIL) as i16;
+pub fn tail<const N: usize>(last: i16) -> [i16; N] {
+    let mut samples = [0; N];
+    let length = (N / TAIL) as i32;
+    for (left, sample) in (0..length).rev().zip(&mut samples) {
+        *sample = (i32::from(last) * left / length) as i16;
     }
     samples
 }
 
-fn peak(sum: &[i32; FRAME_SAMPLES]) -> f32 {
+fn peak(sum: &[i32]) -> f32 {
     sum.iter().map(|sample| sample.unsigned_abs()).max().unwrap_or(0) as f32
 }
 
 /// Brings a sum into 16 bits. All of the frame is turned down together, which is heard as softer and not as distorted; only
 /// what the gain has not reached yet is bent towards the ceiling, without a corner, and never wraps round.
-fn limit(sum: &[i32; FRAME_SAMPLES], peak: f32, gain_before: f32, gain: f32, out: &mut Samples) {
+fn limit<const N: usize>(sum: &[i32; N], peak: f32, gain_before: f32, gain: f32, out: &mut [i16; N]) {
     let steady = gain_before == 1.0 && gain == 1.0;
     if steady && peak <= KNEE {
         for (out, &sample) in out.iter_mut().zip(sum) {
@@ -187,7 +300,7 @@ fn limit(sum: &[i32; FRAME_SAMPLES], peak: f32, gain_before: f32, gain: f32, out
         return;
     }
     const ROOM: f32 = CEILING - KNEE;
-    let turns_in = if gain < gain_before { TURNS_DOWN_IN } else { FRAME_SAMPLES };
+    let turns_in = if gain < gain_before { N / TURNS_DOWN_IN } else { N };
     let step = (gain - gain_before) / turns_in as f32;
     for (at, (out, &sample)) in out.iter_mut().zip(sum).enumerate() {
         let sample = sample as f32 * (gain_before + step * at.min(turns_in) as f32);
@@ -259,13 +372,13 @@ mod tests {
         let mut mixer = Mixer::default();
         mixer.add(&tone(9000.0, 0.3));
         mixer.finish();
-        let loud = *mixer.shared_codes(Codec::Pcma);
+        let loud = *mixer.shared_codes(Law::A);
         mixer.clear();
         mixer.finish();
-        for codec in Codec::ALL {
-            assert_eq!(mixer.shared_codes(codec), &[g711::silence(codec); FRAME_SAMPLES]);
+        for law in Law::ALL {
+            assert_eq!(mixer.shared_codes(law), &[g711::silence(law); FRAME_SAMPLES]);
         }
-        assert_ne!(loud, *mixer.shared_codes(Codec::Pcma));
+        assert_ne!(loud, *mixer.shared_codes(Law::A));
     }
 
     #[test]
@@ -282,7 +395,7 @@ mod tests {
                 assert!(i32::from(out) * i32::from(one) >= 0, "the sign of {one} became that of {out}");
             }
             // Once it is turned down louder in is never softer out.
-            let mut pairs: Vec<_> = expected.iter().zip(mixer.shared()).skip(TURNS_DOWN_IN).collect();
+            let mut pairs: Vec<_> = expected.iter().zip(mixer.shared()).skip(FRAME_SAMPLES / TURNS_DOWN_IN).collect();
             pairs.sort();
             assert!(pairs.windows(2).all(|pair| pair[0].1 <= pair[1].1));
         }
@@ -326,7 +439,7 @@ mod tests {
     fn a_voice_that_is_cut_dies_away_without_a_step() {
         let mut mixer = Mixer::default();
         mixer.clear();
-        mixer.add_tail(12_000);
+        mixer.add_tail(LastSample { narrow: 12_000, wide: 0 });
         mixer.finish();
         assert!(12_000 - mixer.shared()[0] < 400);
         assert!(mixer.shared().windows(2).all(|pair| (pair[1] - pair[0]).abs() < 400));

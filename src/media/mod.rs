@@ -23,7 +23,9 @@
 //! | [`router`] | several planes: which call and which meeting is where |
 //! | [`station`] | a plane as one of several: legs that come and go |
 //! | [`plane`] | every leg and meeting of one media thread; the 20 ms tick |
-//! | [`leg`] | one call's media: what it hears, what is heard of it |
+//! | [`leg`] | one call's media: who is believed, what he sends, where it goes |
+//! | [`voice`] | what is heard of a caller |
+//! | [`ear`] | what a caller hears |
 //! | [`binding`] | which source is believed |
 //! | [`receiver`] | what is counted about its stream |
 //! | [`jitter`] | packets in the order of their timestamps |
@@ -33,13 +35,16 @@
 //! | [`loudness`] | how loud he is, and the gain that brings him to where all others are |
 //! | [`floor`] | which of those who speak are heard: the loudest few |
 //! | [`mixer`] | the sum, the sum without oneself, the limiter, and the noise of a line that is not dead |
+//! | [`resample`] | 8 kHz and 16: who has G.722 and who has G.711 in one meeting |
 //! | [`source`] | prompts, music and chimes, encoded once, played by cursor |
+//! | [`wide_line`] | one G.722 encoder for all who hear the same, and none breaks off |
 //! | [`sender`] | the RTP and RTCP that leaves |
 //! | [`dtmf`] | key presses from events, INFO and tones |
 
 pub mod binding;
 pub mod concealment;
 pub mod dtmf;
+pub mod ear;
 pub mod floor;
 pub mod jitter;
 pub mod leg;
@@ -49,10 +54,13 @@ pub mod mixer;
 pub mod plane;
 pub mod playout;
 pub mod receiver;
+pub mod resample;
 pub mod router;
 pub mod sender;
 pub mod source;
 pub mod station;
+pub mod voice;
+pub mod wide_line;
 
 use std::net::{IpAddr, SocketAddr};
 

@@ -17,12 +17,12 @@ use rand::rngs::StdRng;
 
 use crate::wire::rtcp::REPORT_BYTES_MAX;
 use crate::words::ids::{CallKey, MeetingKey};
-use crate::words::media::{DigitMethod, FRAME, FRAME_SAMPLES};
+use crate::words::media::{DigitMethod, FRAME, FRAME_SAMPLES, WIDE_FRAME_SAMPLES};
 use crate::words::prompt::Chime;
 
 use super::floor::Floor;
 use super::leg::Leg;
-use super::mixer::Mixer;
+use super::mixer::{LastSample, Mixer};
 use super::playout::ReceivedFrame;
 use super::sender::PACKET_BYTES;
 use super::{Background, PlaneCommand, PlaneEvent, Sounds};
@@ -352,8 +352,13 @@ impl Plane {
             let pressed = seat.leg.listen(now, &mut self.frame);
             let meeting = seat.meeting.and_then(|index| self.meetings.get_mut(index)).and_then(Option::as_mut);
             let (asks, turned) = seat.leg.asks_for_the_floor(meeting.is_some());
-            if let (Some(level), Some(meeting)) = (asks, meeting) {
-                meeting.floor.ask(slot, level);
+            if let Some(meeting) = meeting {
+                if let Some(level) = asks {
+                    meeting.floor.ask(slot, level);
+                }
+                if seat.leg.is_wide() {
+                    meeting.mixer.widen();
+                }
             }
             let call = seat.leg.call();
             let silent = seat.leg.frames_without_packet() == self.silent_after_frames;
@@ -375,21 +380,26 @@ impl Plane {
     fn mix(&mut self) {
         let Plane { meetings, slots, sounds, .. } = self;
         for meeting in meetings.iter_mut().flatten() {
-            let Meeting { floor, mixer, .. } = meeting;
+            let Meeting { floor, mixer, chimes, .. } = meeting;
             floor.settle(mixer);
             floor.for_each(|slot| {
                 let seat = slots.get_mut(slot).and_then(Option::as_mut);
-                seat.map_or(0, |seat| seat.leg.put_into(mixer))
+                seat.map_or_else(LastSample::default, |seat| seat.leg.put_into(mixer))
             });
-            for place in &mut meeting.chimes {
+            for place in chimes {
                 if let Some((chime, cursor)) = *place {
                     let mut samples = [0; FRAME_SAMPLES];
                     let next = sounds.chime_frame(chime, cursor, &mut samples);
-                    meeting.mixer.add(&samples);
+                    mixer.add(&samples);
+                    if mixer.is_wide() {
+                        let mut samples = [0; WIDE_FRAME_SAMPLES];
+                        sounds.wide_chime_frame(chime, cursor, &mut samples);
+                        mixer.add_wide(&samples);
+                    }
                     *place = next.map(|cursor| (chime, cursor));
                 }
             }
-            meeting.mixer.finish();
+            mixer.finish();
         }
     }
 

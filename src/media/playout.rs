@@ -27,7 +27,8 @@
 use std::time::{Duration, Instant};
 
 use crate::wire::g711;
-use crate::words::media::{Codec, FRAME, FRAME_SAMPLES};
+use crate::wire::g722::LevelMeter;
+use crate::words::media::{Codec, FRAME, FRAME_SAMPLES, Law};
 
 use super::jitter::{Insertion, JitterBuffer, PACKET_BYTES_MAX, PACKET_BYTES_MIN, Stretch, steps_ahead};
 use super::level::{self, Thresholds};
@@ -53,6 +54,9 @@ const FIRST_MARGIN_MS: i32 = 8;
 
 /// The smallest margin is remembered for between one and two of these: 5 to 10 s.
 const WINDOW_TICKS: u32 = 250;
+
+/// With a smallest margin of so much a frame can be left out.
+const TOO_MUCH_MS: i32 = FRAME_MS + MARGIN_AFTER_SHRINKING_MS;
 
 /// Silence must last this long before a frame of it is left out: two key presses must stay apart.
 const SILENCE_BEFORE_SHRINKING: u32 = 5;
@@ -133,6 +137,7 @@ pub struct Playout {
     silent_frames: u32,
     voiced_frames: u32,
     noise: Option<ComfortNoise>,
+    meter: LevelMeter,
     delay_ms_max: u32,
 }
 
@@ -169,11 +174,11 @@ struct ComfortNoise {
 }
 
 impl ComfortNoise {
-    fn fill(&mut self, codec: Codec, codes: &mut [u8]) {
+    fn fill(&mut self, law: Law, codes: &mut [u8]) {
         for code in codes {
             self.random = self.random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             let uniform = (self.random >> 16) as i16;
-            *code = g711::encode(codec, ((i32::from(uniform) * i32::from(self.amplitude)) >> 15) as i16);
+            *code = g711::encode(law, ((i32::from(uniform) * i32::from(self.amplitude)) >> 15) as i16);
         }
     }
 }
@@ -224,6 +229,7 @@ impl Default for Playout {
             silent_frames: 0,
             voiced_frames: 0,
             noise: None,
+            meter: LevelMeter::default(),
             delay_ms_max: 0,
         }
     }
@@ -296,7 +302,7 @@ impl Playout {
     }
 
     /// Takes a packet that says what silence sounds like (RFC 3389 section 3): its level in the first octet. How the noise is
-    /// coloured, which may follow, is not told apart at the level of a silent line.
+    /// coloured, which may follow, is not told apart at the level of a silent line. It is made for G.711 only.
     pub fn handle_comfort_noise(&mut self, sequence: u16, timestamp: u32, payload: &[u8]) {
         let (Some(position), Some(&level)) = (&mut self.position, payload.first()) else { return };
         let follows = self.noise.filter(|noise| sequence == noise.sequence.wrapping_add(1));
@@ -370,8 +376,7 @@ impl Playout {
 
         self.read(codec, thresholds, frame);
         let long_silence = self.silent_frames > SILENCE_BEFORE_SHRINKING;
-        let too_much = FRAME_MS + MARGIN_AFTER_SHRINKING_MS;
-        if long_silence && self.margins.smallest_proven().is_some_and(|margin| margin >= too_much) {
+        if long_silence && self.margins.smallest_proven().is_some_and(|margin| margin >= TOO_MUCH_MS) {
             self.margins.shift(-FRAME_MS);
             self.read(codec, thresholds, frame);
         }
@@ -381,7 +386,6 @@ impl Playout {
     /// More waits than the network needs, and the peer makes no pause in which it could be left out: the frame that was
     /// just pulled and the next should be made one. `repeats_itself`: it would hardly be heard.
     pub fn should_be_shortened(&self, repeats_itself: impl FnOnce() -> bool) -> bool {
-        const TOO_MUCH_MS: i32 = FRAME_MS + MARGIN_AFTER_SHRINKING_MS;
         self.voiced_frames > NO_PAUSE
             && self.margins.smallest_proven().is_some_and(|margin| margin >= TOO_MUCH_MS)
             && self.has_frame()
@@ -419,7 +423,7 @@ impl Playout {
 
     /// Reads one frame at the position, and moves it on.
     fn read(&mut self, codec: Codec, thresholds: &Thresholds, frame: &mut ReceivedFrame) {
-        let Playout { position, noise, buffer, .. } = self;
+        let Playout { position, noise, buffer, meter, .. } = self;
         let Some(position) = position else { return };
         frame.gap_count = 0;
         frame.peak = 0;
@@ -430,7 +434,7 @@ impl Playout {
             match buffer.read(timestamp) {
                 Stretch::Codes { codes, sequence } => {
                     let codes = codes.get(..left).unwrap_or(codes);
-                    frame.peak = frame.peak.max(level::peak(codec, codes));
+                    frame.peak = frame.peak.max(peak(codec, codes, meter));
                     if let Some(out) = frame.codes.get_mut(at..at + codes.len()) {
                         out.copy_from_slice(codes);
                     }
@@ -439,15 +443,16 @@ impl Playout {
                     // A chunk is never empty, and never read behind its end.
                     at += codes.len().max(1);
                 }
-                Stretch::Gap { .. } | Stretch::End if position.is_silent_at(timestamp, noise.as_ref()) => {
-                    let length = match buffer.read(timestamp) {
+                gap @ (Stretch::Gap { .. } | Stretch::End) if position.is_silent_at(timestamp, noise.as_ref()) => {
+                    let length = match gap {
                         Stretch::Gap { steps, .. } => left.min(steps as usize),
                         _ => left,
                     };
-                    if let (Some(noise), Some(codes)) = (noise.as_mut(), frame.codes.get_mut(at..at + length)) {
+                    let codes = frame.codes.get_mut(at..at + length);
+                    if let (Some(noise), Some(law), Some(codes)) = (noise.as_mut(), codec.law(), codes) {
                         position.played_sequence = noise.sequence;
-                        noise.fill(codec, codes);
-                        frame.peak = frame.peak.max(level::peak(codec, codes));
+                        noise.fill(law, codes);
+                        frame.peak = frame.peak.max(level::peak(law, codes));
                     }
                     at += length;
                 }
@@ -471,6 +476,10 @@ impl Playout {
             (0, self.voiced_frames.saturating_add(1))
         };
     }
+}
+
+fn peak(codec: Codec, codes: &[u8], meter: &mut LevelMeter) -> u8 {
+    codec.law().map_or_else(|| level::magnitude_of(meter.peak(codes)), |law| level::peak(law, codes))
 }
 
 /// The time between a packet's arrival and the tick that plays its first sample, `ahead` steps behind that of the coming

@@ -1,10 +1,17 @@
 //! Prompts, hold music and chimes: encoded once per codec, played by cursor.
+//!
+//! G.711 codes stand each for itself, so any place of a recording can follow any other. G.722 codes are the steps of an
+//! encoder that adapts: to leave a recording in its middle one must know what state the encoder was in there. So a recording
+//! keeps its samples at 16 kHz and the encoder's state at each 20 ms ([`super::wide_line`] says what is done with them).
 
-use crate::wire::g711;
-use crate::words::media::{Codec, FRAME_SAMPLES};
+use std::sync::OnceLock;
+
+use crate::wire::{g711, g722};
+use crate::words::media::{FRAME_SAMPLES, Law, WIDE_FRAME_SAMPLES};
 use crate::words::prompt::{Chime, Prompt};
 
-use super::mixer::{Codes, Samples};
+use super::mixer::{Codes, Samples, WideSamples};
+use super::resample::upsampled;
 
 /// Everything that can be played, shared by all media threads.
 #[derive(Debug)]
@@ -13,39 +20,119 @@ pub struct Sounds {
     prompts: Vec<Sound>,
     music: Sound,
     /// Linear, since chimes are mixed: by the chime's place in [`Chime::ALL`].
-    chimes: Vec<Vec<i16>>,
+    chimes: Vec<Recording>,
+}
+
+/// The same recording at 8 and at 16 kHz.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Recording {
+    narrow: Vec<i16>,
+    /// Twice as many samples.
+    wide: Vec<i16>,
+}
+
+impl Recording {
+    /// Both are cut or filled with silence to the length of `narrow`.
+    pub fn at_both_rates(narrow: Vec<i16>, mut wide: Vec<i16>) -> Recording {
+        wide.resize(2 * narrow.len(), 0);
+        Recording { narrow, wide }
+    }
+
+    pub fn at_8_khz(narrow: Vec<i16>) -> Recording {
+        let wide = upsampled(&narrow);
+        Recording { narrow, wide }
+    }
+}
+
+/// A frame of a recording, by what it begins with: samples at 8 kHz, or codes, from the recording's beginning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    Music(usize),
+    Prompt(Prompt, usize),
 }
 
 /// One recording, encoded.
 #[derive(Debug)]
 struct Sound {
-    /// By [`Codec::index`]. One frame longer than the recording: a loop's beginning stands behind its end, so that a frame
+    /// By [`Law::index`]. One frame longer than the recording: a loop's beginning stands behind its end, so that a frame
     /// across the seam is one slice like every other.
-    codes: [Box<[u8]>; Codec::ALL.len()],
-    /// Samples before it ends, or begins anew.
+    codes: [Box<[u8]>; Law::ALL.len()],
+    /// At 16 kHz, as much longer.
+    wide: Box<[i16]>,
+    wide_codes: OnceLock<WideCodes>,
+    looped: bool,
+    /// Samples at 8 kHz before it ends, or begins anew.
     length: usize,
 }
 
+/// A recording in G.722.
+#[derive(Debug)]
+struct WideCodes {
+    codes: Box<[u8]>,
+    /// The encoder's state before each frame of the recording.
+    states: Box<[g722::Encoder]>,
+}
+
 impl Sound {
-    fn new(samples: &[i16], looped: bool) -> Sound {
-        let beyond = if looped { samples } else { &[] };
-        let extended: Vec<i16> = samples
-            .iter()
-            .copied()
-            .chain(beyond.iter().cycle().copied().chain(std::iter::repeat(0)).take(FRAME_SAMPLES))
-            .collect();
-        let codes = Codec::ALL.map(|codec| extended.iter().map(|&sample| g711::encode(codec, sample)).collect());
-        Sound { codes, length: samples.len() }
+    fn new(recording: &Recording, looped: bool) -> Sound {
+        let narrow = extended(&recording.narrow, looped, FRAME_SAMPLES);
+        let codes = Law::ALL.map(|law| narrow.iter().map(|&sample| g711::encode(law, sample)).collect());
+        let wide = extended(&recording.wide, looped, WIDE_FRAME_SAMPLES).into();
+        Sound { codes, wide, wide_codes: OnceLock::new(), looped, length: recording.narrow.len() }
     }
 
-    fn frame(&self, codec: Codec, cursor: usize) -> Option<&Codes> {
-        self.codes.get(codec.index())?.get(cursor..)?.first_chunk()
+    fn codes(&self, law: Law, cursor: usize) -> Option<&Codes> {
+        self.codes.get(law.index())?.get(cursor..)?.first_chunk()
     }
+
+    fn wide(&self, cursor: usize) -> Option<&WideSamples> {
+        self.wide.get(2 * cursor..)?.first_chunk()
+    }
+
+    fn encode_wide(&self) -> WideCodes {
+        let mut encoder = g722::Encoder::default();
+        if self.looped {
+            // The second time round it begins as it will begin from then on.
+            encoder.encode(self.wide.get(..2 * self.length).unwrap_or_default(), &mut vec![0; self.length]);
+        }
+        let mut codes = vec![0; self.wide.len() / 2];
+        let frames = self.wide.chunks(WIDE_FRAME_SAMPLES).zip(codes.chunks_mut(FRAME_SAMPLES));
+        let states = frames.map(|(samples, codes)| {
+            let before = encoder;
+            encoder.encode(samples, codes);
+            before
+        });
+        let states = states.collect();
+        WideCodes { codes: codes.into(), states }
+    }
+
+    /// The state of an encoder that has made all codes up to here.
+    fn encoder_at(&self, cursor: usize) -> g722::Encoder {
+        let frame = cursor / FRAME_SAMPLES;
+        let states = self.wide_codes.get().map(|wide| &wide.states);
+        let mut encoder = states.and_then(|states| states.get(frame)).cloned().unwrap_or_default();
+        let rest = self.wide.get(frame * WIDE_FRAME_SAMPLES..2 * cursor).unwrap_or_default();
+        encoder.encode(rest, &mut [0; FRAME_SAMPLES]);
+        encoder
+    }
+}
+
+/// A frame more than there is: a loop's beginning, or silence.
+fn extended(samples: &[i16], looped: bool, frame: usize) -> Vec<i16> {
+    let beyond = if looped { samples } else { &[] };
+    let beyond = beyond.iter().cycle().copied().chain(std::iter::repeat(0)).take(frame);
+    samples.iter().copied().chain(beyond).collect()
 }
 
 impl Sounds {
     /// From 8 kHz samples: every prompt, every chime, and the hold music, which is played in a loop.
     pub fn new(prompt: impl Fn(Prompt) -> Vec<i16>, chime: impl Fn(Chime) -> Vec<i16>, music: &[i16]) -> Sounds {
+        let recording = Recording::at_8_khz;
+        Sounds::of(|name| recording(prompt(name)), |name| recording(chime(name)), &recording(music.to_vec()))
+    }
+
+    /// From recordings at both rates.
+    pub fn of(prompt: impl Fn(Prompt) -> Recording, chime: impl Fn(Chime) -> Recording, music: &Recording) -> Sounds {
         Sounds {
             prompts: Prompt::ALL.iter().map(|&name| Sound::new(&prompt(name), false)).collect(),
             music: Sound::new(music, true),
@@ -53,34 +140,84 @@ impl Sounds {
         }
     }
 
-    /// Bytes held, for whoever adds up the memory.
-    pub fn bytes(&self) -> usize {
-        let encoded = |sound: &Sound| sound.codes.iter().map(|codes| codes.len()).sum::<usize>();
-        let chimes: usize = self.chimes.iter().map(|chime| 2 * chime.len()).sum();
-        self.prompts.iter().map(encoded).sum::<usize>() + encoded(&self.music) + chimes
-    }
-
-    fn prompt(&self, prompt: Prompt) -> Option<&Sound> {
-        // The variants are numbered as they stand in ALL.
-        self.prompts.get(prompt as usize)
-    }
-
-    /// The frame of the hold music at the cursor, which moves on. `None`: there is no music.
-    pub fn music_frame(&self, codec: Codec, cursor: &mut usize) -> Option<&Codes> {
-        let frame = self.music.frame(codec, *cursor);
-        *cursor = (*cursor + FRAME_SAMPLES).checked_rem(self.music.length).unwrap_or(0);
-        frame
-    }
-
-    /// Adds up to one frame of a chime to `out`, and says where it goes on; `None`: it ended.
-    pub fn chime_frame(&self, chime: Chime, cursor: usize, out: &mut Samples) -> Option<usize> {
-        let samples = self.chimes.get(chime as usize)?;
-        *out = [0; FRAME_SAMPLES];
-        for (out, &sample) in out.iter_mut().zip(samples.get(cursor..)?) {
-            *out = sample;
+    /// Encodes everything in G.722, which takes a tenth of a second. Until it is done each caller has an encoder of his own,
+    /// so it need not be done before anybody calls.
+    pub fn encode_wide(&self) {
+        for sound in self.prompts.iter().chain([&self.music]) {
+            sound.wide_codes.get_or_init(|| sound.encode_wide());
         }
+    }
+
+    fn sound(&self, place: Place) -> Option<(&Sound, usize)> {
+        match place {
+            Place::Music(cursor) => Some((&self.music, cursor)),
+            // The variants are numbered as they stand in ALL.
+            Place::Prompt(prompt, cursor) => Some((self.prompts.get(prompt as usize)?, cursor)),
+        }
+    }
+
+    /// Where the hold music goes on, which moves on by a frame. `None`: there is no music.
+    pub fn next_of_music(&self, cursor: &mut usize) -> Option<Place> {
+        let place = (self.music.length > 0).then_some(Place::Music(*cursor));
+        *cursor = self.after_music(*cursor);
+        place
+    }
+
+    fn after_music(&self, cursor: usize) -> usize {
+        (cursor + FRAME_SAMPLES).checked_rem(self.music.length).unwrap_or(0)
+    }
+
+    /// Where the frame behind this one begins.
+    pub fn after(&self, place: Place) -> Place {
+        match place {
+            Place::Music(cursor) => Place::Music(self.after_music(cursor)),
+            Place::Prompt(prompt, cursor) => Place::Prompt(prompt, cursor + FRAME_SAMPLES),
+        }
+    }
+
+    pub fn codes(&self, place: Place, law: Law) -> Option<&Codes> {
+        let (sound, cursor) = self.sound(place)?;
+        sound.codes(law, cursor)
+    }
+
+    /// At 16 kHz.
+    pub fn wide(&self, place: Place) -> Option<&WideSamples> {
+        let (sound, cursor) = self.sound(place)?;
+        sound.wide(cursor)
+    }
+
+    /// In G.722, as an encoder makes it that is in the state of [`Sounds::encoder_at`]. `None`: not encoded yet.
+    pub fn wide_codes(&self, place: Place) -> Option<&Codes> {
+        let (sound, cursor) = self.sound(place)?;
+        sound.wide_codes.get()?.codes.get(cursor..)?.first_chunk()
+    }
+
+    /// The state of the encoder that has made all before this place.
+    pub fn encoder_at(&self, place: Place) -> g722::Encoder {
+        self.sound(place).map_or_else(g722::Encoder::default, |(sound, cursor)| sound.encoder_at(cursor))
+    }
+
+    /// One frame of a chime, and where it goes on; `None`: it ended.
+    pub fn chime_frame(&self, chime: Chime, cursor: usize, out: &mut Samples) -> Option<usize> {
+        let samples = &self.chimes.get(chime as usize)?.narrow;
+        copy_frame(samples, cursor, out);
         let next = cursor + FRAME_SAMPLES;
         (next < samples.len()).then_some(next)
+    }
+
+    /// The same frame at 16 kHz.
+    pub fn wide_chime_frame(&self, chime: Chime, cursor: usize, out: &mut WideSamples) {
+        if let Some(chime) = self.chimes.get(chime as usize) {
+            copy_frame(&chime.wide, 2 * cursor, out);
+        }
+    }
+}
+
+/// What is behind the end is silence.
+fn copy_frame(samples: &[i16], from: usize, out: &mut [i16]) {
+    out.fill(0);
+    for (out, &sample) in out.iter_mut().zip(samples.get(from..).unwrap_or_default()) {
+        *out = sample;
     }
 }
 
@@ -99,13 +236,13 @@ impl Playlist {
     }
 
     /// The next frame; `None`: the last prompt has ended. Each prompt begins with a frame of its own.
-    pub fn frame<'a>(&mut self, sounds: &'a Sounds, codec: Codec) -> Option<&'a Codes> {
+    pub fn next(&mut self, sounds: &Sounds) -> Option<Place> {
         loop {
-            let sound = sounds.prompt(*self.prompts.get(self.next)?)?;
-            if self.cursor < sound.length {
-                let frame = sound.frame(codec, self.cursor);
+            let place = Place::Prompt(*self.prompts.get(self.next)?, self.cursor);
+            let (sound, cursor) = sounds.sound(place)?;
+            if cursor < sound.length {
                 self.cursor += FRAME_SAMPLES;
-                return frame;
+                return Some(place);
             }
             self.next += 1;
             self.cursor = 0;
@@ -126,18 +263,18 @@ mod tests {
     #[test]
     fn prompts_follow_each_other_and_end() {
         let sounds = sounds();
-        for codec in Codec::ALL {
+        for law in Law::ALL {
             let mut playlist = Playlist::new([Prompt::Welcome, Prompt::EnterPin].into());
             let mut heard = Vec::new();
-            while let Some(frame) = playlist.frame(&sounds, codec) {
-                heard.push(frame.map(|code| g711::decode(codec, code)));
+            while let Some(place) = playlist.next(&sounds) {
+                heard.push(sounds.codes(place, law).unwrap().map(|code| g711::decode(law, code)));
             }
             assert_eq!(heard.len(), 4);
             let near = |a: i16, b: i16| (a - b).abs() <= a.abs().max(200) / 16;
             assert!(near(heard[0][0], 400) && near(heard[1][80], 400) && near(heard[1][90], 0), "{:?}", heard[1]);
             assert!(near(heard[2][0], (Prompt::EnterPin as i16 + 1) * 400));
         }
-        assert!(Playlist::new([].into()).frame(&sounds, Codec::Pcmu).is_none());
+        assert!(Playlist::new([].into()).next(&sounds).is_none());
     }
 
     #[test]
@@ -156,10 +293,12 @@ mod tests {
         let mut cursor = 0;
         let mut heard: Vec<u8> = Vec::new();
         for _ in 0..20 {
-            heard.extend(sounds.music_frame(Codec::Pcma, &mut cursor).unwrap());
+            let place = sounds.next_of_music(&mut cursor).unwrap();
+            assert_eq!(sounds.after(place), Place::Music(cursor));
+            heard.extend(sounds.codes(place, Law::A).unwrap());
         }
         for (at, &code) in heard.iter().enumerate() {
-            assert_eq!(code, g711::encode(Codec::Pcma, (at % 1000) as i16 * 20), "sample {at}");
+            assert_eq!(code, g711::encode(Law::A, (at % 1000) as i16 * 20), "sample {at}");
         }
     }
 
@@ -169,14 +308,15 @@ mod tests {
         let mut cursor = 0;
         let short = with(&[8000; 7]);
         for _ in 0..5 {
-            assert_eq!(short.music_frame(Codec::Pcmu, &mut cursor), Some(&[g711::encode(Codec::Pcmu, 8000); 160]));
+            let place = short.next_of_music(&mut cursor).unwrap();
+            assert_eq!(short.codes(place, Law::Mu), Some(&[g711::encode(Law::Mu, 8000); 160]));
         }
         let none = with(&[]);
         let mut cursor = 0;
         for _ in 0..3 {
-            none.music_frame(Codec::Pcmu, &mut cursor);
+            assert_eq!(none.next_of_music(&mut cursor), None);
         }
-        assert!(Playlist::new(Prompt::ALL.into()).frame(&none, Codec::Pcmu).is_none());
+        assert!(Playlist::new(Prompt::ALL.into()).next(&none).is_none());
     }
 
     #[test]

@@ -8,10 +8,11 @@ use std::sync::Arc;
 
 use hound::{SampleFormat, WavReader};
 
-use crate::media::Sounds;
+use crate::media::source::Recording;
+use crate::media::{Sounds, resample};
 use crate::words::prompt::{Chime, Prompt};
 
-use super::audio_embedded as embedded;
+use super::audio_embedded::{self as embedded, Shipped};
 
 /// Where an operator's own files are. What is `None`, and every file that a folder does not have, comes from the binary.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -24,9 +25,12 @@ pub struct AudioSettings {
     pub tones: Option<PathBuf>,
 }
 
-/// The longest recording that is taken: hold music for half an hour. Each second takes 16 kB of memory.
+/// The longest recording that is taken: hold music for half an hour. Each second takes 80 kB of memory.
 const SECONDS_MAX: usize = 30 * 60;
-const SAMPLE_RATE: u32 = 8_000;
+
+/// The rates that are taken, in Hz. What is there at one of them only is resampled to the other.
+const NARROW: u32 = 8_000;
+const WIDE: u32 = 16_000;
 
 /// What is wrong with a sound, and what to do.
 #[derive(Debug, thiserror::Error)]
@@ -34,37 +38,42 @@ pub enum AudioError {
     #[error("{file} can't be read: {error}")]
     Unreadable { file: PathBuf, error: io::Error },
     #[error(
-        "{file} is not a WAV file that can be played ({what}): convert it with `sox INPUT -r 8000 -c 1 -b 16 {file}`"
+        "{file} is not a WAV file that can be played ({what}): convert it with `sox INPUT -r 16000 -c 1 -b 16 {file}`"
     )]
     Odd { file: PathBuf, what: String },
     #[error("{setting}: there is none of {expected} in {folder}")]
     NothingThere { setting: &'static str, folder: PathBuf, expected: String },
 }
 
-/// Loads and encodes everything that can be played.
+/// Loads everything that can be played, and encodes it in G.711. [`Sounds::encode_wide`] is left to whoever has the time.
 pub fn load(settings: &AudioSettings) -> Result<Arc<Sounds>, AudioError> {
     let prompt_keys = Prompt::ALL.iter().map(|prompt| prompt.key());
     let chime_keys = Chime::ALL.iter().map(|chime| chime.key());
     let prompts = own_files("audio.prompts", settings.prompts.as_deref(), prompt_keys)?;
     let tones = own_files("audio.tones", settings.tones.as_deref(), chime_keys)?;
 
-    let mut samples = HashMap::new();
+    let mut recordings = HashMap::new();
     for &prompt in Prompt::ALL {
         let key = prompt.key();
-        samples.insert(key, read(prompts.get(key), embedded::prompt(prompt))?);
+        recordings.insert(key, read(prompts.get(key), embedded::prompt(prompt))?);
     }
     for chime in Chime::ALL {
         let key = chime.key();
-        samples.insert(key, read(tones.get(key), embedded::chime(chime))?);
+        recordings.insert(key, read(tones.get(key), embedded::chime(chime))?);
     }
     let music = read(settings.hold_music.as_ref(), embedded::hold_music())?;
-    let of = |key: &str| samples.get(key).cloned().unwrap_or_default();
-    Ok(Arc::new(Sounds::new(|prompt| of(prompt.key()), |chime| of(chime.key()), &music)))
+    let of = |key: &str| recordings.get(key).cloned().unwrap_or_default();
+    Ok(Arc::new(Sounds::of(|prompt| of(prompt.key()), |chime| of(chime.key()), &music)))
 }
 
-/// The samples of a shipped prompt, for tools that have to recognize it.
+/// The samples of a shipped prompt at 8 kHz, for tools that have to recognize it.
 pub fn shipped_prompt(prompt: Prompt) -> Vec<i16> {
     shipped(embedded::prompt(prompt))
+}
+
+/// The same at 16 kHz.
+pub fn shipped_wide_prompt(prompt: Prompt) -> Vec<i16> {
+    shipped_wide(embedded::prompt(prompt))
 }
 
 /// The samples of a shipped chime.
@@ -77,9 +86,18 @@ pub fn shipped_hold_music() -> Vec<i16> {
     shipped(embedded::hold_music())
 }
 
-fn shipped(wav: &'static [u8]) -> Vec<i16> {
+/// The same at 16 kHz.
+pub fn shipped_wide_hold_music() -> Vec<i16> {
+    shipped_wide(embedded::hold_music())
+}
+
+fn shipped_wide(sound: Shipped) -> Vec<i16> {
+    decode(sound.at_16_khz).map(|(_, samples)| samples).unwrap_or_default()
+}
+
+fn shipped(sound: Shipped) -> Vec<i16> {
     // A test reads them all; there is nothing that an operator could do about one that can't be read.
-    decode(wav).unwrap_or_default()
+    decode(sound.at_8_khz).map(|(_, samples)| samples).unwrap_or_default()
 }
 
 /// The files of a folder that replace shipped ones, by their keys.
@@ -100,32 +118,42 @@ fn own_files<'a>(
     Ok(found)
 }
 
-fn read(own: Option<&PathBuf>, shipped: &'static [u8]) -> Result<Vec<i16>, AudioError> {
+fn read(own: Option<&PathBuf>, shipped: Shipped) -> Result<Recording, AudioError> {
     let Some(path) = own else {
-        return decode(shipped).map_err(|what| AudioError::Odd { file: "a shipped sound".into(), what });
+        let odd = |what| AudioError::Odd { file: "a shipped sound".into(), what };
+        let (_, narrow) = decode(shipped.at_8_khz).map_err(odd)?;
+        let (_, wide) = decode(shipped.at_16_khz).map_err(odd)?;
+        return Ok(Recording::at_both_rates(narrow, wide));
     };
     let file = File::open(path).map_err(|error| AudioError::Unreadable { file: path.clone(), error })?;
-    decode(BufReader::new(file)).map_err(|what| AudioError::Odd { file: path.clone(), what })
+    let (rate, samples) = decode(BufReader::new(file)).map_err(|what| AudioError::Odd { file: path.clone(), what })?;
+    Ok(if rate == WIDE {
+        Recording::at_both_rates(resample::downsampled(&samples), samples)
+    } else {
+        Recording::at_8_khz(samples)
+    })
 }
 
-/// The samples of a WAV file of the one kind that is played, or what is wrong with it.
-fn decode(wav: impl Read) -> Result<Vec<i16>, String> {
+/// The rate and the samples of a WAV file of the kind that is played, or what is wrong with it.
+fn decode(wav: impl Read) -> Result<(u32, Vec<i16>), String> {
     let reader = WavReader::new(wav).map_err(|error| error.to_string())?;
     let spec = reader.spec();
     let has = [
         (spec.channels != 1).then(|| format!("{} channels instead of one", spec.channels)),
-        (spec.sample_rate != SAMPLE_RATE).then(|| format!("{} Hz instead of {SAMPLE_RATE}", spec.sample_rate)),
+        (![NARROW, WIDE].contains(&spec.sample_rate))
+            .then(|| format!("{} Hz instead of {NARROW} or {WIDE}", spec.sample_rate)),
         (spec.sample_format != SampleFormat::Int || spec.bits_per_sample != 16)
             .then(|| format!("{} bits of {:?} instead of 16 of Int", spec.bits_per_sample, spec.sample_format)),
         (reader.len() == 0).then(|| "it is empty".to_owned()),
-        (reader.len() as usize > SECONDS_MAX * SAMPLE_RATE as usize)
+        (reader.len() as usize > SECONDS_MAX * spec.sample_rate as usize)
             .then(|| format!("longer than {} minutes", SECONDS_MAX / 60)),
     ];
     let odd: Vec<String> = has.into_iter().flatten().collect();
     if !odd.is_empty() {
         return Err(odd.join(", "));
     }
-    reader.into_samples::<i16>().collect::<Result<_, _>>().map_err(|error| error.to_string())
+    let samples = reader.into_samples::<i16>().collect::<Result<_, _>>().map_err(|error| error.to_string())?;
+    Ok((spec.sample_rate, samples))
 }
 
 #[cfg(test)]
@@ -133,7 +161,7 @@ mod tests {
     use super::*;
     use crate::media::source::Playlist;
     use crate::wire::g711;
-    use crate::words::media::Codec;
+    use crate::words::media::{FRAME_SAMPLES, Law, WIDE_FRAME_SAMPLES};
     use hound::{WavSpec, WavWriter};
     use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -168,8 +196,18 @@ mod tests {
     }
 
     fn first_sample(sounds: &Sounds, prompt: Prompt) -> i16 {
-        let code = Playlist::new([prompt].into()).frame(sounds, Codec::Pcmu).unwrap()[0];
-        g711::decode(Codec::Pcmu, code)
+        let place = Playlist::new([prompt].into()).next(sounds).unwrap();
+        g711::decode(Law::Mu, sounds.codes(place, Law::Mu).unwrap()[0])
+    }
+
+    /// Samples at 8 kHz in the whole hold music.
+    fn length_of_music(sounds: &Sounds) -> usize {
+        let mut cursor = 0;
+        let mut frames = 0;
+        while sounds.next_of_music(&mut cursor).is_some() && cursor != 0 {
+            frames += 1;
+        }
+        (frames + 1) * FRAME_SAMPLES
     }
 
     #[test]
@@ -183,7 +221,13 @@ mod tests {
             assert!(!shipped_chime(chime).is_empty());
         }
         assert!(shipped_hold_music().len() >= 60 * 8000);
-        assert!(sounds.bytes() < 8 << 20);
+        assert_eq!(length_of_music(&sounds), shipped_hold_music().len());
+        for sound in [embedded::hold_music(), embedded::chime(Chime::Entry), embedded::prompt(Prompt::EnterPin)] {
+            let (narrow, wide) = (decode(sound.at_8_khz).unwrap(), decode(sound.at_16_khz).unwrap());
+            assert_eq!((narrow.0, wide.0), (NARROW, WIDE));
+            // The silence at the ends of each is trimmed by its own loudness.
+            assert!(wide.1.len().abs_diff(2 * narrow.1.len()) <= WIDE_FRAME_SAMPLES, "the same sound at both rates");
+        }
     }
 
     #[test]
@@ -197,7 +241,10 @@ mod tests {
         let shipped = load(&AudioSettings::default()).unwrap();
         assert!((first_sample(&sounds, Prompt::EnterPin) - 8031).abs() < 200);
         assert_eq!(first_sample(&sounds, Prompt::Welcome), first_sample(&shipped, Prompt::Welcome));
-        assert!(sounds.bytes() < shipped.bytes());
+        assert_eq!(length_of_music(&sounds), 800);
+        let wide = folder.wav("wide-music.wav", 1, 16_000, 16, &[1000; 1_600]);
+        let wide = load(&AudioSettings { hold_music: Some(wide), ..AudioSettings::default() }).unwrap();
+        assert_eq!(length_of_music(&wide), 800);
     }
 
     #[test]

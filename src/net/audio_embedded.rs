@@ -7,13 +7,23 @@ macro_rules! recordings {
     ($folder:literal, $of:ty, $name:expr, $($variant:ident => $file:literal),+ $(,)?) => {{
         type Of = $of;
         match $name {
-            $(Of::$variant => include_bytes!(concat!("../../audio/", $folder, "/", $file, ".wav")).as_slice()),+
+            $(Of::$variant => Shipped {
+                at_8_khz: include_bytes!(concat!("../../audio/", $folder, "/", $file, ".wav")),
+                at_16_khz: include_bytes!(concat!("../../audio/", $folder, "/16k/", $file, ".wav")),
+            }),+
         }
     }};
 }
 
-/// The prompt's WAV file.
-pub fn prompt(prompt: Prompt) -> &'static [u8] {
+/// The WAV files of one sound.
+#[derive(Debug, Clone, Copy)]
+pub struct Shipped {
+    pub at_8_khz: &'static [u8],
+    pub at_16_khz: &'static [u8],
+}
+
+/// A prompt.
+pub fn prompt(prompt: Prompt) -> Shipped {
     recordings! { "en", Prompt, prompt,
         Welcome => "welcome",
         EnterConferenceId => "enter-conference-id",
@@ -36,12 +46,15 @@ pub fn prompt(prompt: Prompt) -> &'static [u8] {
     }
 }
 
-/// The chime's WAV file.
-pub fn chime(chime: Chime) -> &'static [u8] {
+/// A chime.
+pub fn chime(chime: Chime) -> Shipped {
     recordings! { "tones", Chime, chime, Entry => "entry", Exit => "exit" }
 }
 
-/// The hold music's WAV file.
-pub fn hold_music() -> &'static [u8] {
-    include_bytes!("../../audio/hold/quiet-hours.wav")
+/// The hold music.
+pub fn hold_music() -> Shipped {
+    Shipped {
+        at_8_khz: include_bytes!("../../audio/hold/quiet-hours.wav"),
+        at_16_khz: include_bytes!("../../audio/hold/16k/quiet-hours.wav"),
+    }
 }

@@ -12,14 +12,14 @@ use super::*;
 use crate::net::audio::shipped_prompt;
 use crate::wire::g711;
 use crate::wire::rtp::{HEADER_BYTES, RtpHeader, RtpPacket};
-use crate::words::media::{Codec, FRAME, FRAME_SAMPLES};
+use crate::words::media::{Codec, FRAME, FRAME_SAMPLES, Law};
 use crate::words::prompt::Prompt;
 
 fn packet(sequence: u16, samples: &[i16]) -> Vec<u8> {
     let mut header = [0; HEADER_BYTES];
     let timestamp = u32::from(sequence).wrapping_mul(160);
     RtpHeader { payload_type: 0, marker: sequence.is_multiple_of(10), sequence, timestamp, ssrc: 1 }.write(&mut header);
-    let codes = samples.iter().map(|sample| g711::encode(Codec::Pcmu, *sample));
+    let codes = samples.iter().map(|sample| g711::encode(Law::Mu, *sample));
     header.into_iter().chain(codes).collect()
 }
 

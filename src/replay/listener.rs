@@ -4,9 +4,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::wire::g711;
 use crate::wire::rtp::RtpPacket;
 use crate::words::media::{Codec, FRAME, FRAME_SAMPLES};
+
+use super::coding::VoiceDecoder;
 
 /// A packet that is missing is waited for this long.
 const PATIENCE: Duration = Duration::from_millis(60);
@@ -44,6 +45,14 @@ pub struct LineMeasures {
     pub largest_gap: Duration,
 }
 
+/// A packet before its turn.
+#[derive(Debug)]
+struct HeldPacket {
+    came_at: Duration,
+    codec: Codec,
+    payload: Box<[u8]>,
+}
+
 /// One caller's side of what comes in.
 #[derive(Debug)]
 pub struct Listener {
@@ -52,7 +61,8 @@ pub struct Listener {
     ssrc: Option<u32>,
     /// The timestamp that the line has reached.
     next: Option<u32>,
-    held: BTreeMap<u32, (Duration, Vec<i16>)>,
+    held: BTreeMap<u32, HeldPacket>,
+    decoder: VoiceDecoder,
     /// Samples that are no whole frame yet.
     rest: Vec<i16>,
     /// How many of the last samples of `rest` stand for lost ones.
@@ -82,6 +92,7 @@ impl Listener {
             ssrc: None,
             next: None,
             held: BTreeMap::new(),
+            decoder: VoiceDecoder::default(),
             rest: Vec::new(),
             rest_missing: 0,
             frames: Vec::new(),
@@ -135,10 +146,9 @@ impl Listener {
         if !(0..=GAP_MAX).contains(&ahead) {
             self.begin_anew(now);
         }
-        let mut samples = vec![0; rtp.payload.len()];
-        g711::decode_into(codec, rtp.payload, &mut samples);
         self.next.get_or_insert(rtp.timestamp);
-        if self.held.insert(rtp.timestamp, (now, samples)).is_some() {
+        let packet = HeldPacket { came_at: now, codec, payload: rtp.payload.into() };
+        if self.held.insert(rtp.timestamp, packet).is_some() {
             self.measures.late = self.measures.late.saturating_add(1);
         }
         self.advance(now);
@@ -175,7 +185,7 @@ impl Listener {
         if payload_type == self.payload_type {
             return Some(self.codec);
         }
-        // The other one of G.711 may be sent at any time as well: both were offered.
+        // Another one may be sent at any time as well: all were offered.
         Codec::ALL.into_iter().find(|codec| codec.static_payload_type() == payload_type)
     }
 
@@ -212,7 +222,7 @@ impl Listener {
     fn advance(&mut self, now: Duration) {
         self.take_in_order(now);
         let waited_enough =
-            |held: &BTreeMap<u32, (Duration, Vec<i16>)>| held.values().any(|(came, _)| *came + PATIENCE <= now);
+            |held: &BTreeMap<u32, HeldPacket>| held.values().any(|packet| packet.came_at + PATIENCE <= now);
         while !self.held.is_empty() && (waited_enough(&self.held) || self.held.len() > HELD_MAX) {
             self.fill_gap(now);
             self.take_in_order(now);
@@ -227,7 +237,8 @@ impl Listener {
 
     fn take_in_order(&mut self, now: Duration) {
         while let Some((0, timestamp)) = self.nearest() {
-            let Some((_, samples)) = self.held.remove(&timestamp) else { return };
+            let Some(HeldPacket { codec, payload, .. }) = self.held.remove(&timestamp) else { return };
+            let samples = self.decoder.packet(codec, &payload);
             self.next = Some(timestamp.wrapping_add(u32::try_from(samples.len()).unwrap_or(0)));
             self.append(now, &samples, false);
             // Packets that overlap what was just taken are late.
@@ -267,12 +278,14 @@ impl Listener {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::g711;
     use crate::wire::rtp::{HEADER_BYTES, RtpHeader};
+    use crate::words::media::Law;
 
     fn packet(sequence: u16, timestamp: u32, level: i16, samples: usize) -> Vec<u8> {
         let mut header = [0; HEADER_BYTES];
         RtpHeader { payload_type: 0, marker: false, sequence, timestamp, ssrc: 1 }.write(&mut header);
-        [&header[..], &vec![g711::encode(Codec::Pcmu, level); samples]].concat()
+        [&header[..], &vec![g711::encode(Law::Mu, level); samples]].concat()
     }
 
     fn ms(millis: u64) -> Duration {
@@ -291,7 +304,7 @@ mod tests {
 
     /// The level that a sample of this strength has after G.711.
     fn coded(level: i16) -> i16 {
-        g711::decode(Codec::Pcmu, g711::encode(Codec::Pcmu, level))
+        g711::decode(Law::Mu, g711::encode(Law::Mu, level))
     }
 
     #[test]

@@ -15,6 +15,7 @@
 //! | [`caller`], [`marks`] | one caller's script as a state machine; what others wait for |
 //! | [`ears`] | what is heard: prompts, music, chimes, tones, silence |
 //! | [`mouth`], [`listener`] | the RTP stream that goes out, and the line that comes in |
+//! | [`coding`] | what is voice here, and octets there |
 //! | [`impairment`] | a bad network between the two, from a seed |
 //! | [`recorded`], [`capture`], [`wav`] | keys and sounds out of files |
 //! | [`phone`], [`ear_threads`], [`scene`], [`target`] | sockets, threads, the clock: a scene in real time |
@@ -26,6 +27,7 @@
 
 pub mod caller;
 pub mod capture;
+pub mod coding;
 pub mod demo;
 pub mod ear_threads;
 pub mod ears;

@@ -17,9 +17,9 @@ use bytes::Bytes;
 use rand::rngs::StdRng;
 use rand::{Rng, RngExt};
 
+use super::coding::VoiceEncoder;
 use super::keys::{KeyFaults, KeyMethod, KeyPresses};
 use super::recorded::RecordedEvents;
-use crate::wire::g711;
 use crate::wire::rtp::{HEADER_BYTES, RtpHeader};
 use crate::wire::telephone_event::TelephoneEvent;
 use crate::words::media::{Codec, FRAME_SAMPLES, NegotiatedMedia};
@@ -111,6 +111,7 @@ struct Recorded {
 #[derive(Debug)]
 pub struct Mouth {
     wire: Option<Wire>,
+    encoder: VoiceEncoder,
     voice: Voice,
     /// Samples of the voice so far.
     said: usize,
@@ -133,6 +134,7 @@ impl Mouth {
         let (ssrc, sequence, timestamp) = (random.next_u32(), random.random(), random.next_u32());
         Mouth {
             wire: None,
+            encoder: VoiceEncoder::default(),
             voice,
             said: 0,
             ssrc,
@@ -205,8 +207,7 @@ impl Mouth {
             && (!matches!(self.voice, Voice::Nothing) || keys_in_voice)
             && (!sent_event || keys_in_voice)
         {
-            let mut payload = [0u8; FRAME_SAMPLES];
-            g711::encode_into(wire.codec, &frame, &mut payload);
+            let payload = self.encoder.frame(wire.codec, &frame);
             let marker = std::mem::replace(&mut self.marker, false);
             let packet = self.packet(wire.payload_type, marker, self.timestamp, &payload);
             self.out.push_back(packet);

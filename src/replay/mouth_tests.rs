@@ -4,8 +4,9 @@ use rand::SeedableRng;
 
 use super::super::keys::parse_keys;
 use super::*;
+use crate::wire::g711;
 use crate::wire::rtp::RtpPacket;
-use crate::words::media::Direction;
+use crate::words::media::{Direction, Law};
 
 const EVENT_TYPE: u8 = 101;
 
@@ -165,11 +166,8 @@ fn in_band_keys_are_two_tones_of_exact_length_in_the_voice() {
     let mut mouth = mouth(Voice::Tone { hz: 1_140 });
     mouth.press(presses("1", &[KeyMethod::InBand], 50, 30));
     let sent = run(&mut mouth, 4);
-    let samples: Vec<f32> = sent
-        .iter()
-        .flat_map(|packet| &packet.payload)
-        .map(|code| f32::from(g711::decode(Codec::Pcmu, *code)))
-        .collect();
+    let samples: Vec<f32> =
+        sent.iter().flat_map(|packet| &packet.payload).map(|code| f32::from(g711::decode(Law::Mu, *code))).collect();
     let level = |hz: f32, range: std::ops::Range<usize>| {
         let (mut re, mut im) = (0f32, 0f32);
         for n in range.clone() {
@@ -230,7 +228,7 @@ fn a_recording_is_said_once() {
     let sent = run(&mut whole, 4);
     assert!(!whole.is_talking());
     assert!(sent[2].payload[..80].iter().all(|code| *code == sent[0].payload[0]));
-    assert!(sent[3].payload.iter().all(|code| *code == g711::silence(Codec::Pcmu)));
+    assert!(sent[3].payload.iter().all(|code| *code == g711::silence(Law::Mu)));
 }
 
 #[test]

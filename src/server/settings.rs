@@ -21,6 +21,7 @@ pub fn engine_settings(config: &Config) -> EngineSettings {
             calls_per_second: Some(config.limits.calls_per_second),
             advertise: config.sip.advertise.clone(),
             session_expires: config.sip.session_expires,
+            codecs: config.sip.codecs.clone(),
             ..sip::EndpointConfig::default()
         },
         attendant: Arc::new(attendant_settings(config)),

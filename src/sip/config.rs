@@ -35,7 +35,7 @@ pub struct EndpointConfig {
     /// What Via and Contact say instead of the flow's own address: the first one of the flow's family is taken. Port 0
     /// stands for the flow's port.
     pub advertise: Vec<SocketAddr>,
-    /// What an offer must have at least one of to become a call.
+    /// What an offer must have at least one of to become a call. In offers of ours they stand in this order.
     pub codecs: Vec<Codec>,
     /// The session interval we ask for where the peer supports session timers (RFC 4028). `None`: only the peer's own wish.
     pub session_expires: Option<Duration>,
@@ -57,7 +57,7 @@ impl Default for EndpointConfig {
             strangers: Strangers::Drop,
             calls_per_second: None,
             advertise: Vec::new(),
-            codecs: Codec::ALL.to_vec(),
+            codecs: Codec::PREFERRED.to_vec(),
             session_expires: Some(Duration::from_secs(1800)),
             min_session_expires: Duration::from_secs(90),
             t1: T1,

@@ -245,7 +245,8 @@ fn fit(section: &MediaSection, codecs: &[Codec]) -> Result<Fit, Unacceptable> {
         codec,
         payload,
         event: section.payloads.iter().find(is_event).map(|payload| payload.payload_type),
-        comfort_noise: section.payloads.iter().any(is_noise),
+        // RFC 3389's noise is told in the terms of an 8 kHz codec.
+        comfort_noise: codec.law().is_some() && section.payloads.iter().any(is_noise),
         remote_rtp,
         remote_rtcp: section.rtcp_address().unwrap_or(above),
         direction: direction(peer_hears, section.direction.sends()),
@@ -318,7 +319,9 @@ mod tests {
     #[test]
     fn the_order_of_the_offer_decides() {
         let ours = local("192.0.2.1:20000");
-        for (formats, codec) in [("0 8", Codec::Pcmu), ("8 0", Codec::Pcma), ("18 9 8 0", Codec::Pcma)] {
+        for (formats, codec) in
+            [("0 8", Codec::Pcmu), ("8 0", Codec::Pcma), ("18 8 9 0", Codec::Pcma), ("9 8", Codec::G722)]
+        {
             let offer = offer("192.0.2.9", &format!("m=audio 4000 RTP/AVP {formats}\r\n"));
             assert_eq!(answered(&offer, &ours).unwrap().codec, codec, "{formats}");
         }
@@ -352,6 +355,7 @@ mod tests {
         };
         assert!(has_noise("8 13 0\r\n"));
         assert!(!has_noise("8 0\r\n"));
+        assert!(!has_noise("9 13 8\r\n"), "G.722 has none");
         assert!(!has_noise("8 97\r\na=rtpmap:97 CN/16000\r\n"), "of another clock");
     }
 

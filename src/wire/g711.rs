@@ -7,32 +7,32 @@
 //! Both directions are look-ups in tables made at compile time. The arithmetic shift that makes an encoder's index is
 //! also how ITU-T's own software (G.191) treats a sample that lies exactly between two levels.
 
-use crate::words::media::Codec;
+use crate::words::media::Law;
 
 /// One code's linear sample. (The tables have an entry for every index that can come: no look-up can fail.)
 #[inline]
-pub fn decode(codec: Codec, code: u8) -> i16 {
-    match codec {
-        Codec::Pcmu => ULAW_DECODED[usize::from(code)],
-        Codec::Pcma => ALAW_DECODED[usize::from(code)],
+pub fn decode(law: Law, code: u8) -> i16 {
+    match law {
+        Law::Mu => ULAW_DECODED[usize::from(code)],
+        Law::A => ALAW_DECODED[usize::from(code)],
     }
 }
 
 /// The code whose level is nearest to `sample`. What is beyond the highest level gets the highest level.
 #[inline]
-pub fn encode(codec: Codec, sample: i16) -> u8 {
-    match codec {
-        Codec::Pcmu => ULAW_ENCODED[usize::from((sample >> 2) as u16 & ULAW_INDEX_MASK)],
-        Codec::Pcma => ALAW_ENCODED[usize::from((sample >> 4) as u16 & ALAW_INDEX_MASK)],
+pub fn encode(law: Law, sample: i16) -> u8 {
+    match law {
+        Law::Mu => ULAW_ENCODED[usize::from((sample >> 2) as u16 & ULAW_INDEX_MASK)],
+        Law::A => ALAW_ENCODED[usize::from((sample >> 4) as u16 & ALAW_INDEX_MASK)],
     }
 }
 
 /// Decodes as many codes as both slices hold, and says how many that were.
 #[inline]
-pub fn decode_into(codec: Codec, codes: &[u8], samples: &mut [i16]) -> usize {
-    let table = match codec {
-        Codec::Pcmu => &ULAW_DECODED,
-        Codec::Pcma => &ALAW_DECODED,
+pub fn decode_into(law: Law, codes: &[u8], samples: &mut [i16]) -> usize {
+    let table = match law {
+        Law::Mu => &ULAW_DECODED,
+        Law::A => &ALAW_DECODED,
     };
     for (sample, &code) in samples.iter_mut().zip(codes) {
         *sample = table[usize::from(code)];
@@ -42,18 +42,18 @@ pub fn decode_into(codec: Codec, codes: &[u8], samples: &mut [i16]) -> usize {
 
 /// Encodes as many samples as both slices hold, and says how many that were.
 #[inline]
-pub fn encode_into(codec: Codec, samples: &[i16], codes: &mut [u8]) -> usize {
+pub fn encode_into(law: Law, samples: &[i16], codes: &mut [u8]) -> usize {
     for (code, &sample) in codes.iter_mut().zip(samples) {
-        *code = encode(codec, sample);
+        *code = encode(law, sample);
     }
     samples.len().min(codes.len())
 }
 
 /// The code of silence: what `encode` makes of zero.
-pub const fn silence(codec: Codec) -> u8 {
-    match codec {
-        Codec::Pcmu => 0xFF,
-        Codec::Pcma => 0xD5,
+pub const fn silence(law: Law) -> u8 {
+    match law {
+        Law::Mu => 0xFF,
+        Law::A => 0xD5,
     }
 }
 
@@ -183,73 +183,73 @@ mod tests {
 
     /// The 128 positive levels on the 16-bit scale, from the bottom: each in the middle between two decision values,
     /// except that µ-law's first is 0.
-    fn levels(codec: Codec) -> Vec<i32> {
-        match codec {
-            Codec::Pcmu => {
+    fn levels(law: Law) -> Vec<i32> {
+        match law {
+            Law::Mu => {
                 let x = ulaw_decision_values();
                 (0..128).map(|n| if n == 0 { 0 } else { (x[n] + x[n + 1]) * 2 }).collect()
             }
-            Codec::Pcma => {
+            Law::A => {
                 let x = alaw_decision_values();
                 (0..128).map(|n| (x[n] + x[n + 1]) * 4).collect()
             }
         }
     }
 
-    fn positive_code(codec: Codec, level: usize) -> u8 {
-        match codec {
-            Codec::Pcmu => 0xFF - level as u8,
-            Codec::Pcma => (0x80 | level as u8) ^ 0x55,
+    fn positive_code(law: Law, level: usize) -> u8 {
+        match law {
+            Law::Mu => 0xFF - level as u8,
+            Law::A => (0x80 | level as u8) ^ 0x55,
         }
     }
 
     #[test]
     fn every_code_has_the_level_of_the_standard() {
-        for codec in Codec::ALL {
-            for (number, level) in levels(codec).into_iter().enumerate() {
-                let code = positive_code(codec, number);
-                assert_eq!(i32::from(decode(codec, code)), level, "{codec} {code:#x}");
-                assert_eq!(i32::from(decode(codec, code ^ 0x80)), -level, "{codec} {:#x}", code ^ 0x80);
+        for law in Law::ALL {
+            for (number, level) in levels(law).into_iter().enumerate() {
+                let code = positive_code(law, number);
+                assert_eq!(i32::from(decode(law, code)), level, "{law:?} {code:#x}");
+                assert_eq!(i32::from(decode(law, code ^ 0x80)), -level, "{law:?} {:#x}", code ^ 0x80);
             }
         }
         // As printed in every table of the codes.
-        assert_eq!(decode(Codec::Pcmu, 0x80), 32124);
-        assert_eq!(decode(Codec::Pcmu, 0x00), -32124);
-        assert_eq!(decode(Codec::Pcma, 0xAA), 32256);
-        assert_eq!(decode(Codec::Pcma, 0x2A), -32256);
-        assert_eq!(decode(Codec::Pcma, 0xD5), 8);
+        assert_eq!(decode(Law::Mu, 0x80), 32124);
+        assert_eq!(decode(Law::Mu, 0x00), -32124);
+        assert_eq!(decode(Law::A, 0xAA), 32256);
+        assert_eq!(decode(Law::A, 0x2A), -32256);
+        assert_eq!(decode(Law::A, 0xD5), 8);
     }
 
     #[test]
     fn every_sample_is_encoded_between_its_decision_values() {
-        for codec in Codec::ALL {
-            let (decisions, scale) = match codec {
-                Codec::Pcmu => (ulaw_decision_values(), 4),
-                Codec::Pcma => (alaw_decision_values(), 8),
+        for law in Law::ALL {
+            let (decisions, scale) = match law {
+                Law::Mu => (ulaw_decision_values(), 4),
+                Law::A => (alaw_decision_values(), 8),
             };
             for sample in i16::MIN..=i16::MAX {
-                let code = encode(codec, sample);
+                let code = encode(law, sample);
                 let negative = sample < 0;
                 let number = (0..128).find(|&n| {
-                    let found = positive_code(codec, n) ^ if negative { 0x80 } else { 0 };
+                    let found = positive_code(law, n) ^ if negative { 0x80 } else { 0 };
                     found == code
                 });
-                let number = number.unwrap_or_else(|| panic!("{codec}: {sample} has the wrong sign"));
+                let number = number.unwrap_or_else(|| panic!("{law:?}: {sample} has the wrong sign"));
                 let magnitude = i32::from(sample).abs();
-                assert!(decisions[number] * scale <= magnitude, "{codec}: {sample} too high");
-                assert!(magnitude <= decisions[number + 1] * scale || number == 127, "{codec}: {sample} too low");
+                assert!(decisions[number] * scale <= magnitude, "{law:?}: {sample} too high");
+                assert!(magnitude <= decisions[number + 1] * scale || number == 127, "{law:?}: {sample} too low");
             }
         }
     }
 
     #[test]
     fn a_decoded_code_is_encoded_as_itself() {
-        for codec in Codec::ALL {
+        for law in Law::ALL {
             for code in 0..=255u8 {
-                let again = encode(codec, decode(codec, code));
+                let again = encode(law, decode(law, code));
                 // µ-law has two zeroes, and a linear sample has one.
-                if !(codec == Codec::Pcmu && code == 0x7F) {
-                    assert_eq!(again, code, "{codec}");
+                if !(law == Law::Mu && code == 0x7F) {
+                    assert_eq!(again, code, "{law:?}");
                 }
             }
         }
@@ -257,18 +257,18 @@ mod tests {
 
     #[test]
     fn silence_is_the_code_of_zero() {
-        for codec in Codec::ALL {
-            assert_eq!(silence(codec), encode(codec, 0));
+        for law in Law::ALL {
+            assert_eq!(silence(law), encode(law, 0));
         }
     }
 
     #[test]
     fn slices_of_unlike_length_stop_at_the_shorter() {
         let mut samples = [7; 4];
-        assert_eq!(decode_into(Codec::Pcmu, &[0xFF, 0x80], &mut samples), 2);
+        assert_eq!(decode_into(Law::Mu, &[0xFF, 0x80], &mut samples), 2);
         assert_eq!(samples, [0, 32124, 7, 7]);
         let mut codes = [1; 1];
-        assert_eq!(encode_into(Codec::Pcma, &[0, 0], &mut codes), 1);
+        assert_eq!(encode_into(Law::A, &[0, 0], &mut codes), 1);
         assert_eq!(codes, [0xD5]);
     }
 }

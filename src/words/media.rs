@@ -10,23 +10,81 @@ pub const FRAME: Duration = Duration::from_millis(20);
 /// Samples in one frame at 8 kHz.
 pub const FRAME_SAMPLES: usize = 160;
 
-/// How voice is coded on the wire.
+/// Samples in one frame at 16 kHz.
+pub const WIDE_FRAME_SAMPLES: usize = 2 * FRAME_SAMPLES;
+
+/// The two ways in which G.711 codes a sample.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Law {
+    /// µ-law.
+    Mu,
+    /// A-law.
+    A,
+}
+
+impl Law {
+    pub const ALL: [Law; 2] = [Law::Mu, Law::A];
+
+    /// Dense index, for tables with one entry per law.
+    pub fn index(self) -> usize {
+        match self {
+            Law::Mu => 0,
+            Law::A => 1,
+        }
+    }
+}
+
+impl From<Law> for Codec {
+    fn from(law: Law) -> Codec {
+        match law {
+            Law::Mu => Codec::Pcmu,
+            Law::A => Codec::Pcma,
+        }
+    }
+}
+
+/// How voice is coded on the wire. All of them have 160 octets in a frame of 20 ms, and an RTP clock of 8 kHz.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Codec {
     /// G.711 µ-law, payload type 0 (RFC 3551).
     Pcmu,
     /// G.711 A-law, payload type 8 (RFC 3551).
     Pcma,
+    /// G.722 at 64 kbit/s, payload type 9 (RFC 3551): voice up to 7 kHz.
+    G722,
 }
 
 impl Codec {
-    pub const ALL: [Codec; 2] = [Codec::Pcmu, Codec::Pcma];
+    pub const ALL: [Codec; 3] = [Codec::Pcmu, Codec::Pcma, Codec::G722];
+
+    /// What we offer and take where nothing else is set, best first.
+    pub const PREFERRED: [Codec; 3] = [Codec::G722, Codec::Pcmu, Codec::Pcma];
+
+    /// The law of G.711. `None`: it is not G.711.
+    pub fn law(self) -> Option<Law> {
+        match self {
+            Codec::Pcmu => Some(Law::Mu),
+            Codec::Pcma => Some(Law::A),
+            Codec::G722 => None,
+        }
+    }
+
+    /// Whether its voice has 16,000 samples a second, not 8,000.
+    pub fn is_wide(self) -> bool {
+        self == Codec::G722
+    }
+
+    /// The codec of this encoding name, in whatever case.
+    pub fn named(name: &str) -> Option<Codec> {
+        Codec::ALL.into_iter().find(|codec| codec.name().eq_ignore_ascii_case(name))
+    }
 
     /// The encoding name of RFC 3551, table 4.
     pub fn name(self) -> &'static str {
         match self {
             Codec::Pcmu => "PCMU",
             Codec::Pcma => "PCMA",
+            Codec::G722 => "G722",
         }
     }
 
@@ -35,20 +93,13 @@ impl Codec {
         match self {
             Codec::Pcmu => 0,
             Codec::Pcma => 8,
+            Codec::G722 => 9,
         }
     }
 
-    /// RTP clock rate in Hz.
+    /// RTP clock rate in Hz. G.722 has 16,000 samples a second and by an old mistake the same clock (RFC 3551 section 4.5.2).
     pub fn clock_rate(self) -> u32 {
         8000
-    }
-
-    /// Dense index, for tables with one entry per codec.
-    pub fn index(self) -> usize {
-        match self {
-            Codec::Pcmu => 0,
-            Codec::Pcma => 1,
-        }
     }
 }
 

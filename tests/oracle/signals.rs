@@ -3,7 +3,7 @@
 use std::f64::consts::TAU;
 
 use anteroom::wire::g711;
-use anteroom::words::media::Codec;
+use anteroom::words::media::Law;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
@@ -110,7 +110,7 @@ pub fn sines(parts: &[(f64, f64)], milliseconds: f64) -> Vec<i16> {
 pub fn companded(signal: &[f64]) -> Vec<i16> {
     let line = |sample: &f64| {
         let linear = sample.round().clamp(-32768.0, 32767.0) as i16;
-        g711::decode(Codec::Pcmu, g711::encode(Codec::Pcmu, linear))
+        g711::decode(Law::Mu, g711::encode(Law::Mu, linear))
     };
     signal.iter().map(line).collect()
 }

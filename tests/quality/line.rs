@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 use anteroom::media::plane::Stream;
 use anteroom::media::{Background, Plane, PlaneCommand, PlaneEvent, PlaneSettings, Sounds};
 use anteroom::net::audio::{self, AudioSettings};
-use anteroom::wire::g711;
 use anteroom::wire::rtp::{HEADER_BYTES, RtpHeader, RtpPacket};
+use anteroom::wire::{g711, g722};
 use anteroom::words::ids::{CallKey, MeetingKey};
-use anteroom::words::media::{Codec, Direction, FRAME_SAMPLES, LegStatistics, NegotiatedMedia};
+use anteroom::words::media::{Codec, Direction, FRAME_SAMPLES, LegStatistics, NegotiatedMedia, WIDE_FRAME_SAMPLES};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
@@ -33,12 +33,20 @@ struct Caller {
     address: SocketAddr,
     /// What is on its way: arrival, and the datagram. Earliest last.
     network: Vec<(i64, Vec<u8>)>,
+    decoder: g722::Decoder,
     heard: Vec<i16>,
+    /// The codes of the last packet.
+    codes: Vec<u8>,
 }
 
 pub fn sounds() -> Arc<Sounds> {
     static SOUNDS: OnceLock<Arc<Sounds>> = OnceLock::new();
-    Arc::clone(SOUNDS.get_or_init(|| audio::load(&AudioSettings::default()).expect("the shipped sounds")))
+    let load = || {
+        let sounds = audio::load(&AudioSettings::default()).expect("the shipped sounds");
+        sounds.encode_wide();
+        sounds
+    };
+    Arc::clone(SOUNDS.get_or_init(load))
 }
 
 impl Bridge {
@@ -58,6 +66,22 @@ impl Bridge {
         let call = key(number);
         let address = SocketAddr::from(([192, 0, 2, number as u8 + 1], 4_000));
         self.command(PlaneCommand::Open { call });
+        self.negotiate(call, address, codec);
+        self.background(number, Background::Silence);
+        let slot = self.plane.slot_of(call).expect("the leg is open");
+        self.callers.push(Caller {
+            slot,
+            codec,
+            address,
+            network: Vec::new(),
+            decoder: g722::Decoder::default(),
+            heard: Vec::new(),
+            codes: Vec::new(),
+        });
+        number
+    }
+
+    fn negotiate(&mut self, call: CallKey, address: SocketAddr, codec: Codec) {
         let media = NegotiatedMedia {
             remote_rtp: address,
             remote_rtcp: SocketAddr::new(address.ip(), 4_001),
@@ -67,10 +91,15 @@ impl Bridge {
             direction: Direction::SendRecv,
         };
         self.command(PlaneCommand::Negotiate { call, signalled_from: media.remote_rtp.ip(), media });
-        self.background(number, Background::Silence);
-        let slot = self.plane.slot_of(call).expect("the leg is open");
-        self.callers.push(Caller { slot, codec, address, network: Vec::new(), heard: Vec::new() });
-        number
+    }
+
+    /// He speaks and hears another codec from now on, by re-INVITE; what he has heard until now is forgotten.
+    pub fn renegotiate(&mut self, caller: usize, codec: Codec) {
+        let address = self.callers[caller].address;
+        self.negotiate(key(caller), address, codec);
+        let caller = &mut self.callers[caller];
+        (caller.codec, caller.decoder) = (codec, g722::Decoder::default());
+        caller.heard.clear();
     }
 
     pub fn background(&mut self, caller: usize, background: Background) {
@@ -106,12 +135,12 @@ impl Bridge {
         // Whenever he begins to speak it is another stream.
         let ssrc = (self.ticks * 100) as u32 + caller as u32;
         let Some(Caller { codec, network, .. }) = self.callers.get_mut(caller) else { panic!("no caller {caller}") };
-        for (number, samples) in (0i64..).zip(voice.chunks_exact(FRAME_SAMPLES)) {
+        for (number, codes) in (0i64..).zip(encoded(*codec, voice).chunks_exact(FRAME_SAMPLES)) {
             let whole_at = (number + 1) * TICK;
             let whole_at = from + whole_at - whole_at * fast_ppm / 1_000_000;
             let Some(delay) = path(number) else { continue };
             let numbers = (number as u16, number as u32 * FRAME_SAMPLES as u32, ssrc);
-            let datagram = packet(codec.static_payload_type(), numbers, &encoded(*codec, samples));
+            let datagram = packet(codec.static_payload_type(), numbers, codes);
             network.push((whole_at + delay, datagram));
         }
         network.sort_by_key(|(arrives, _)| -arrives);
@@ -130,7 +159,8 @@ impl Bridge {
             self.plane.tick(&mut |slot, stream, _, datagram| {
                 let caller = callers.iter_mut().find(|caller| caller.slot == slot && stream == Stream::Rtp);
                 let (Some(caller), Ok(packet)) = (caller, RtpPacket::parse(datagram)) else { return };
-                caller.heard.extend(packet.payload.iter().map(|&code| g711::decode(caller.codec, code)));
+                caller.codes = packet.payload.to_vec();
+                caller.heard.extend(decoded(caller.codec, &mut caller.decoder, packet.payload));
             });
             while let Some(event) = self.plane.poll_event() {
                 self.events.push(event);
@@ -150,12 +180,17 @@ impl Bridge {
         self.events.iter().find_map(of_call).expect("the leg is closed")
     }
 
+    /// The payload of the last packet to the caller.
+    pub fn codes(&self, caller: usize) -> &[u8] {
+        &self.callers[caller].codes
+    }
+
     /// What was heard until now is not needed any more.
     pub fn forget(&mut self) {
         self.callers.iter_mut().for_each(|caller| caller.heard.clear());
     }
 
-    /// Everything that the caller has heard since he called: 160 samples a tick.
+    /// Everything that the caller has heard since he called: 160 samples a tick, or 320.
     pub fn heard(&self, caller: usize) -> &[i16] {
         &self.callers[caller].heard
     }
@@ -169,13 +204,28 @@ pub fn packet(payload_type: u8, numbers: (u16, u32, u32), payload: &[u8]) -> Vec
     [&header, payload].concat()
 }
 
+/// Samples at 8 kHz, or 16 for a codec that has so many.
 pub fn encoded(codec: Codec, samples: &[i16]) -> Vec<u8> {
-    samples.iter().map(|&sample| g711::encode(codec, sample)).collect()
+    let Some(law) = codec.law() else {
+        let mut codes = vec![0; samples.len() / 2];
+        g722::Encoder::default().encode(samples, &mut codes);
+        return codes;
+    };
+    samples.iter().map(|&sample| g711::encode(law, sample)).collect()
+}
+
+fn decoded(codec: Codec, wide: &mut g722::Decoder, codes: &[u8]) -> Vec<i16> {
+    let Some(law) = codec.law() else {
+        let mut samples = vec![0; 2 * codes.len()];
+        wide.decode(codes, &mut samples);
+        return samples;
+    };
+    codes.iter().map(|&code| g711::decode(law, code)).collect()
 }
 
 /// What coding and decoding leaves of some samples.
 pub fn coded(codec: Codec, samples: &[i16]) -> Vec<i16> {
-    encoded(codec, samples).iter().map(|&code| g711::decode(codec, code)).collect()
+    decoded(codec, &mut g722::Decoder::default(), &encoded(codec, samples))
 }
 
 pub fn key(caller: usize) -> CallKey {
@@ -189,6 +239,7 @@ pub fn through_the_bridge(voice: &[i16], codecs: [Codec; 2], path: impl FnMut(i6
     let (speaker, listener) = (bridge.call(codecs[0]), bridge.call(codecs[1]));
     bridge.admit(&[speaker, listener]);
     bridge.say(speaker, voice, 0, path);
-    bridge.run((voice.len() / FRAME_SAMPLES) as i64 + 20);
+    let frame = if codecs[0].is_wide() { WIDE_FRAME_SAMPLES } else { FRAME_SAMPLES };
+    bridge.run((voice.len() / frame) as i64 + 20);
     bridge.heard(listener).to_vec()
 }

@@ -9,6 +9,7 @@
 //! | `delay` | what we add from mouth to ear, with and without jitter |
 //! | `streams` | clocks that drift, packets that are late, twice or of another stream, silence that is not sent |
 //! | `meeting` | who is heard and how loud; what nobody hears |
+//! | `wide` | callers with G.722 among themselves and with others |
 //! | `sounds` | loudness of what we play, and clicks where it begins, ends and repeats |
 //! | `wideband` | G.722 beside spandsp's, and its losses beside spandsp's concealment |
 //! | `score.py`, `plc.c` | PESQ (PyPI `pesq`), and spandsp's concealment, for `loss` |
@@ -24,4 +25,5 @@ mod meeting;
 mod sounds;
 mod speech;
 mod streams;
+mod wide;
 mod wideband;

@@ -22,6 +22,20 @@ pub fn prompts() -> Vec<Vec<i16>> {
     files
 }
 
+/// The same at 16 kHz.
+pub fn wide_prompts() -> Vec<Vec<i16>> {
+    let mut files = Vec::new();
+    let mut file: Vec<i16> = vec![0; 2 * PAUSE];
+    for &prompt in Prompt::ALL {
+        file.extend(audio::shipped_wide_prompt(prompt));
+        file.extend([0; 2 * PAUSE]);
+        if file.len() > 7 * 16_000 {
+            files.push(std::mem::replace(&mut file, vec![0; 2 * PAUSE]));
+        }
+    }
+    files
+}
+
 /// Women and men by `espeak-ng`, high and low.
 pub fn synthesized() -> Vec<Vec<i16>> {
     const TEXT: &str = "The minutes of the last meeting were sent on Monday. Does anybody want to add something? \

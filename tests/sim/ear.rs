@@ -1,6 +1,6 @@
 //! What one caller hears, packet by packet, held against what he may hear.
 
-use anteroom::words::media::Codec;
+use anteroom::words::media::Law;
 use anteroom::words::prompt::Prompt;
 
 use super::model::{CallModel, Mode, Model};
@@ -56,9 +56,9 @@ impl Ear {
                 wrong.push(format!("the timestamp goes on by {ahead}"));
             }
         }
-        let codec = if header[1] & 0x7F == 8 { Codec::Pcma } else { Codec::Pcmu };
+        let law = if header[1] & 0x7F == 8 { Law::A } else { Law::Mu };
         let codes: &Codes = payload.try_into().expect("a frame of 20 ms");
-        let frame = moment.heard.classify(codec, codes);
+        let frame = moment.heard.classify(law, codes);
         self.frames += 1;
         let fresh = moment.model.tick <= of.mode_since + moment.grace;
         // In a meeting that is what there is to hear.
@@ -66,7 +66,7 @@ impl Ear {
         self.others = if fades { self.others + 1 } else { 0 };
         self.silence = if frame == Frame::Silence { self.silence + 1 } else { 0 };
         let voices = match frame {
-            Frame::Other => voices_in(codec, codes, moment.phones),
+            Frame::Other => voices_in(law, codes, moment.phones),
             _ => 0,
         };
         let is_prompt_of_meeting =

@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use anteroom::wire::sip::{HeaderName, Message, Method, Request, Response};
 use anteroom::wire::telephone_event::TelephoneEvent;
-use anteroom::words::media::Codec;
+use anteroom::words::media::Law;
 use anteroom::words::secret::Digit;
 
 use super::plan::{Keys, PhonePlan};
@@ -152,8 +152,8 @@ impl Phone {
         }
     }
 
-    pub fn codec(&self) -> Codec {
-        if self.plan.a_law { Codec::Pcma } else { Codec::Pcmu }
+    pub fn law(&self) -> Law {
+        if self.plan.a_law { Law::A } else { Law::Mu }
     }
 
     /// A source that the SDP does not name is learned with the fifth packet of a stream, and his begins with a key.

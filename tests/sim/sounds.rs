@@ -5,8 +5,9 @@ use std::f64::consts::TAU;
 use std::sync::{Arc, OnceLock};
 
 use anteroom::media::Sounds;
+use anteroom::media::source::Recording;
 use anteroom::wire::g711;
-use anteroom::words::media::{Codec, FRAME_SAMPLES};
+use anteroom::words::media::{FRAME_SAMPLES, Law};
 use anteroom::words::prompt::{Chime, Prompt};
 
 use super::dice::Dice;
@@ -52,9 +53,9 @@ pub fn tone(hz: f64, amplitude: f64, from: usize) -> [i16; FRAME_SAMPLES] {
     std::array::from_fn(|at| (amplitude * (TAU * hz * (from + at) as f64 / 8_000.0).sin()) as i16)
 }
 
-pub fn encoded(codec: Codec, samples: &[i16]) -> Codes {
+pub fn encoded(law: Law, samples: &[i16]) -> Codes {
     let mut codes = [0; FRAME_SAMPLES];
-    g711::encode_into(codec, samples, &mut codes);
+    g711::encode_into(law, samples, &mut codes);
     codes
 }
 
@@ -65,49 +66,52 @@ impl Heard {
         let chime = |_: Chime| (0..10).flat_map(|_| tone(CHIME_HZ, VOICE_AMPLITUDE, 0)).collect();
         let music = noise(1, MUSIC_FRAMES * FRAME_SAMPLES);
         let mut known = HashMap::new();
-        for codec in Codec::ALL {
-            known.insert([g711::silence(codec); FRAME_SAMPLES], Frame::Silence);
+        for law in Law::ALL {
+            known.insert([g711::silence(law); FRAME_SAMPLES], Frame::Silence);
             for frame in music.chunks(FRAME_SAMPLES) {
-                known.insert(encoded(codec, frame), Frame::Music);
+                known.insert(encoded(law, frame), Frame::Music);
             }
             for &name in Prompt::ALL {
                 for frame in prompt(name).chunks(FRAME_SAMPLES) {
-                    known.insert(encoded(codec, frame), Frame::Prompt(name));
+                    known.insert(encoded(law, frame), Frame::Prompt(name));
                 }
             }
         }
-        Heard { sounds: Arc::new(Sounds::new(prompt, chime, &music)), known }
+        // Nobody here hears 16 kHz.
+        let narrow = |samples| Recording::at_both_rates(samples, Vec::new());
+        let sounds = Sounds::of(|name| narrow(prompt(name)), |name| narrow(chime(name)), &narrow(music));
+        Heard { sounds: Arc::new(sounds), known }
     }
 
-    pub fn classify(&self, codec: Codec, codes: &Codes) -> Frame {
+    pub fn classify(&self, law: Law, codes: &Codes) -> Frame {
         if let Some(&known) = self.known.get(codes) {
             return known;
         }
         // Nobody speaks: the noise of a line that is not dead.
-        let is_silent = codes.iter().all(|&code| g711::decode(codec, code).abs() < SILENT);
+        let is_silent = codes.iter().all(|&code| g711::decode(law, code).abs() < SILENT);
         if is_silent { Frame::Silence } else { Frame::Other }
     }
 }
 
 /// The encoded voice of a telephone: the same frame again and again.
-pub fn voice(phone: usize, codec: Codec) -> &'static Codes {
+pub fn voice(phone: usize, law: Law) -> &'static Codes {
     static VOICES: OnceLock<Vec<[Codes; 2]>> = OnceLock::new();
     let all = VOICES.get_or_init(|| {
-        let of = |hz: &f64| Codec::ALL.map(|codec| encoded(codec, &tone(*hz, VOICE_AMPLITUDE, 0)));
+        let of = |hz: &f64| Law::ALL.map(|law| encoded(law, &tone(*hz, VOICE_AMPLITUDE, 0)));
         VOICES_HZ.iter().map(of).collect()
     });
-    &all[phone][codec.index()]
+    &all[phone][law.index()]
 }
 
 /// Which of the voices 0 to `voices` are in a frame, as bits.
-pub fn voices_in(codec: Codec, codes: &Codes, voices: usize) -> u32 {
+pub fn voices_in(law: Law, codes: &Codes, voices: usize) -> u32 {
     static TABLES: OnceLock<Vec<[[f32; FRAME_SAMPLES]; 2]>> = OnceLock::new();
     let tables = TABLES.get_or_init(|| {
         let wave =
             |hz: f64, shift: f64| std::array::from_fn(|at| (TAU * hz * at as f64 / 8_000.0 + shift).sin() as f32);
         VOICES_HZ.iter().map(|&hz| [wave(hz, 0.0), wave(hz, TAU / 4.0)]).collect()
     });
-    let samples: [f32; FRAME_SAMPLES] = std::array::from_fn(|at| f32::from(g711::decode(codec, codes[at])));
+    let samples: [f32; FRAME_SAMPLES] = std::array::from_fn(|at| f32::from(g711::decode(law, codes[at])));
     let part = |table: &[f32; FRAME_SAMPLES]| {
         let mut sums = [0f32; 8];
         for (samples, table) in samples.chunks_exact(8).zip(table.chunks_exact(8)) {
@@ -122,12 +126,12 @@ pub fn voices_in(codec: Codec, codes: &Codes, voices: usize) -> u32 {
 }
 
 /// One frame of a key's two tones.
-pub fn key_tones(codec: Codec, key: char, from: usize) -> Codes {
+pub fn key_tones(law: Law, key: char, from: usize) -> Codes {
     const ROWS: [(&str, f64); 4] = [("123A", 697.0), ("456B", 770.0), ("789C", 852.0), ("*0#D", 941.0)];
     const COLUMNS: [f64; 4] = [1_209.0, 1_336.0, 1_477.0, 1_633.0];
     let found = ROWS.iter().find_map(|(keys, low)| Some((*low, COLUMNS[keys.find(key)?])));
     let (low, high) = found.expect("a key of a keypad");
     let (low, high) = (tone(low, 5_000.0, from), tone(high, 5_000.0, from));
     let both: Vec<i16> = low.iter().zip(high).map(|(&low, high)| low + high).collect();
-    encoded(codec, &both)
+    encoded(law, &both)
 }

@@ -120,6 +120,56 @@ fn assert_never(who: &str, heard: &Recording, from: f64, hz: f64) {
     assert!(heard.is_none(), "{who} heard a tone of {hz} Hz: {heard:?} (window, share)");
 }
 
+/// Two with G.722 and one with G.711: all hear the attendant, the music, and each other.
+#[test]
+#[ignore = "needs baresip (Debian: baresip-core); tests/run installs and runs it"]
+fn telephones_with_g722_and_with_g711_hear_each_other() {
+    let (server, organizer) = server_with_organizer("softphone-g722", &["attendant.organizer_question_s=1"]);
+    let mut phones = Vec::new();
+    for (name, hz, codec) in [("dora", ANNA_HZ, "G722"), ("emma", 730.0, "G722"), ("finn", 2310.0, "PCMU")] {
+        let mut phone = Phone::start(&server, name, hz, codec);
+        phone.dial();
+        sleep(2.0);
+        phone.press(&format!("{}#", organizer.conference_id));
+        phones.push(phone);
+    }
+    server.wait_for_lines("waits in the lobby", 3, SOON);
+    sleep(5.0);
+    let mut ben = Phone::start(&server, "ben", BEN_HZ, "G722");
+    ben.dial();
+    sleep(0.5);
+    ben.press(&organizer.conference_id);
+    server.wait_for_lines("is asked whether this is the organizer", 4, SOON);
+    ben.press("*");
+    server.wait_for_line("is asked for the PIN", SOON);
+    sleep(1.5);
+    ben.press(&format!("{}#", organizer.pin));
+    server.wait_for_line("the meeting starts, by the leader's PIN", SOON);
+    sleep(4.0);
+    ben.hang_up();
+    let ben = ben.heard();
+    for mut phone in phones {
+        phone.hang_up();
+        let (name, heard) = (phone.name().to_owned(), phone.heard());
+        let order = ["en/welcome.wav", "en/enter-conference-id.wav", "en/please-wait-for-organizer.wav"];
+        assert_heard_in_order(&name, &heard, order.into_iter());
+        assert!(heard.seconds() > 10.0);
+        let music = Recording::of_server("hold/quiet-hours.wav");
+        assert!(
+            (0..(heard.seconds() * 2.0) as usize - 2).any(|half| heard.is_out_of(half as f64 / 2.0, &music)),
+            "{name}: no music"
+        );
+        assert!(heard.tone_shares(BEN_HZ).iter().any(|share| *share > 0.15), "{name} has not heard Ben");
+    }
+    for hz in [ANNA_HZ, 730.0, 2310.0] {
+        assert!(ben.tone_shares(hz).iter().any(|share| *share > 0.15), "Ben has not heard {hz} Hz");
+    }
+    assert_never("Ben", &ben, 0.0, BEN_HZ);
+    let codecs: Vec<String> =
+        server.wait_for_records(4, SOON).iter().map(|record| record["codec"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(codecs.iter().filter(|codec| *codec == "G722").count(), 3, "{codecs:?}");
+}
+
 /// Three conference IDs that lead nowhere: "Goodbye", and the server hangs up.
 #[test]
 #[ignore = "needs baresip (Debian: baresip-core); tests/run installs and runs it"]

@@ -1,6 +1,7 @@
 //! What is in a recording. Sounds that the server plays are found by comparing with the files themselves, since G.711
-//! changes them by little; voices are tones, found by Goertzel.
+//! and G.722 change them by little; voices are tones, found by Goertzel.
 
+use anteroom::media::resample::downsampled;
 use std::f64::consts::TAU;
 use std::path::Path;
 use std::time::Duration;
@@ -21,9 +22,9 @@ const ALIKE: f64 = 0.9;
 const SILENCE: f64 = 0.01 * 0.01;
 
 /// A tone at a quarter of full scale.
-pub fn tone(hz: f64, time: Duration) -> impl Iterator<Item = i16> {
-    let samples = (time.as_secs_f64() * f64::from(RATE_HZ)) as u32;
-    (0..samples).map(move |at| ((f64::from(at) * TAU * hz / f64::from(RATE_HZ)).sin() * 8192.0) as i16)
+pub fn tone(hz: f64, rate_hz: u32, time: Duration) -> impl Iterator<Item = i16> {
+    let samples = (time.as_secs_f64() * f64::from(rate_hz)) as u32;
+    (0..samples).map(move |at| ((f64::from(at) * TAU * hz / f64::from(rate_hz)).sin() * 8192.0) as i16)
 }
 
 /// What somebody heard.
@@ -32,10 +33,18 @@ pub struct Recording {
 }
 
 impl Recording {
+    /// At 8 kHz, or at 16 of what G.722 has carried: then what is below 4 kHz is kept.
     pub fn read(path: &Path) -> Recording {
         let mut file = hound::WavReader::open(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        assert_eq!((file.spec().sample_rate, file.spec().channels), (RATE_HZ, 1), "{}", path.display());
-        Recording { samples: file.samples::<i16>().map(|sample| f64::from(sample.unwrap()) / 32768.0).collect() }
+        let hound::WavSpec { sample_rate, channels, .. } = file.spec();
+        assert_eq!(channels, 1, "{}", path.display());
+        let mut samples: Vec<i16> = file.samples().map(Result::unwrap).collect();
+        match sample_rate {
+            RATE_HZ => {}
+            rate if rate == 2 * RATE_HZ => samples = downsampled(&samples),
+            rate => panic!("{} has {rate} Hz", path.display()),
+        }
+        Recording { samples: samples.into_iter().map(|sample| f64::from(sample) / 32768.0).collect() }
     }
 
     pub fn seconds(&self) -> f64 {

@@ -34,7 +34,7 @@ impl Phone {
         // baresip says nowhere which port it took, so it is told one that was free a moment ago.
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let voice = folder.path().join("voice.wav");
-        write_voice(&voice, voice_hz);
+        write_voice(&voice, voice_hz, if codec == "G722" { 2 * RATE_HZ } else { RATE_HZ });
         fs::write(folder.path().join("config"), configuration(folder.path(), &voice, port)).unwrap();
         let account = format!("<sip:{name}@127.0.0.1>;regint=0;audio_codecs={codec}\n");
         fs::write(folder.path().join("accounts"), account).unwrap();
@@ -48,6 +48,10 @@ impl Phone {
         control.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
         let (received, events) = (Vec::new(), Vec::new());
         Phone { name: name.to_owned(), child, folder, control, received, events, server: server.sip }
+    }
+
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     pub fn dial(&mut self) {
@@ -173,15 +177,15 @@ fn take_netstring(bytes: &mut Vec<u8>) -> Option<Vec<u8>> {
     Some(message)
 }
 
-fn write_voice(path: &Path, voice_hz: f64) {
+fn write_voice(path: &Path, voice_hz: f64, rate_hz: u32) {
     let spec = hound::WavSpec {
         channels: 1,
-        sample_rate: RATE_HZ,
+        sample_rate: rate_hz,
         bits_per_sample: 16,
         sample_format: hound::SampleFormat::Int,
     };
     let mut file = hound::WavWriter::create(path, spec).unwrap();
-    for sample in tone(voice_hz, VOICE) {
+    for sample in tone(voice_hz, rate_hz, VOICE) {
         file.write_sample(sample).unwrap();
     }
     file.finalize().unwrap();
@@ -198,6 +202,7 @@ fn configuration(folder: &Path, voice: &Path, control_port: u16) -> String {
 net_interface 127.0.0.1
 module_path {modules}
 module g711.so
+module g722.so
 module aufile.so
 module aubridge.so
 module sndfile.so

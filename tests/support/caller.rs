@@ -19,7 +19,7 @@ use anteroom::wire::g711;
 use anteroom::wire::rtp::{HEADER_BYTES, RtpHeader, RtpPacket};
 use anteroom::wire::telephone_event::TelephoneEvent;
 use anteroom::words::ids::SessionKey;
-use anteroom::words::media::{Codec, Direction, FRAME, FRAME_SAMPLES, NegotiatedMedia};
+use anteroom::words::media::{Codec, Direction, FRAME, FRAME_SAMPLES, Law, NegotiatedMedia};
 use anteroom::words::secret::Digit;
 use bytes::Bytes;
 use rand::SeedableRng;
@@ -143,7 +143,7 @@ impl Caller {
         let rtp_address = rtp.local_addr().unwrap();
         let media = LocalMedia {
             rtp: rtp_address,
-            codecs: Codec::ALL.to_vec(),
+            codecs: Law::ALL.map(Codec::from).to_vec(),
             telephone_event: dial.telephone_event,
             direction: Direction::SendRecv,
         };
@@ -488,7 +488,7 @@ impl Telephone {
                 true => (6_000.0 * (f64::from(first.wrapping_add(at) % 80_000) * 0.3).sin()) as i16,
                 false => 0,
             })
-            .map(|sample| g711::encode(media.codec, sample))
+            .map(|sample| g711::encode(media.codec.law().unwrap(), sample))
             .collect();
         let datagram = match key {
             Some(KeyPacket::Event { event, is_first, steps_back }) => {
@@ -523,10 +523,9 @@ impl Telephone {
         let mut heard = Vec::new();
         while let Ok((length, source)) = self.rtp.recv_from(&mut buffer) {
             let packet = RtpPacket::parse(&buffer[..length]).ok();
-            let codec = packet.as_ref().and_then(|packet| codec_of(packet.payload_type));
-            let codes = packet.as_ref().zip(codec).map_or(&[][..], |(packet, _)| packet.payload);
-            let loud =
-                codec.is_some_and(|codec| codes.iter().any(|&code| g711::decode(codec, code).unsigned_abs() > LOUD));
+            let law = packet.as_ref().and_then(|packet| law_of(packet.payload_type));
+            let codes = packet.as_ref().zip(law).map_or(&[][..], |(packet, _)| packet.payload);
+            let loud = law.is_some_and(|law| codes.iter().any(|&code| g711::decode(law, code).unsigned_abs() > LOUD));
             heard.push((source, packet.map(|packet| (packet.ssrc, packet.sequence, packet.timestamp)), loud));
         }
         if !heard.is_empty() {
@@ -581,8 +580,8 @@ impl Telephone {
     }
 }
 
-fn codec_of(payload_type: u8) -> Option<Codec> {
-    Codec::ALL.into_iter().find(|codec| codec.static_payload_type() == payload_type)
+fn law_of(payload_type: u8) -> Option<Law> {
+    Law::ALL.into_iter().find(|&law| Codec::from(law).static_payload_type() == payload_type)
 }
 
 /// One RTP packet as bytes.

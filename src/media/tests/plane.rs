@@ -87,9 +87,10 @@ impl Caller {
             Some(hz) => tone(hz, self.timestamp as usize, 160),
             None => vec![0; 160],
         };
+        let law = self.codec.law().unwrap();
         let header = self.header(self.codec.static_payload_type(), false);
         self.timestamp += 160;
-        header.into_iter().chain(samples.into_iter().map(|sample| g711::encode(self.codec, sample))).collect()
+        header.into_iter().chain(samples.into_iter().map(|sample| g711::encode(law, sample))).collect()
     }
 }
 
@@ -181,7 +182,8 @@ impl World {
                     let packet = RtpPacket::parse(datagram).unwrap();
                     assert_eq!(packet.payload_type, caller.codec.static_payload_type());
                     caller.packets.push((packet.sequence, packet.timestamp, packet.marker));
-                    caller.heard.extend(packet.payload.iter().map(|&code| g711::decode(caller.codec, code)));
+                    let law = caller.codec.law().unwrap();
+                    caller.heard.extend(packet.payload.iter().map(|&code| g711::decode(law, code)));
                 }
                 Stream::Rtcp if destination == rtcp => caller.reports.push(ReceivedRtcp::parse(datagram).unwrap()),
                 _ => *astray += 1,
@@ -463,7 +465,7 @@ fn tones_in_the_voice_are_digits_and_are_heard_by_nobody() {
                 if sounds { (4_000.0 * phase(770.0) + 4_000.0 * phase(1_209.0)) as i16 } else { 0 }
             });
             let codec = world.callers[caller].codec;
-            let payload: Vec<u8> = samples.map(|sample| g711::encode(codec, sample)).collect();
+            let payload: Vec<u8> = samples.map(|sample| g711::encode(codec.law().unwrap(), sample)).collect();
             let mut datagram = world.callers[caller].header(codec.static_payload_type(), false).to_vec();
             datagram.extend(payload);
             world.receive(caller, &datagram);

@@ -60,7 +60,7 @@ impl Simulation {
             let sent_at = sent_at - sent_at * drift_ppm / 1_000_000 + PHASE;
             let Some(delay) = path(number) else { continue };
             let level = if speaks(number) { 8000 } else { 0 };
-            let payload = vec![g711::encode(CODEC, level); samples as usize];
+            let payload = vec![g711::encode(Law::Mu, level); samples as usize];
             self.network.push((sent_at + delay, number as u16, (number * samples) as u32, payload));
         }
         self.network.sort_by_key(|packet| -packet.0);

@@ -5,7 +5,7 @@ use crate::media::Background;
 use crate::wire::g711;
 use crate::wire::rtp::{HEADER_BYTES, RtpHeader, RtpPacket};
 use crate::words::ids::{MeetingKey, PlaybackKey};
-use crate::words::media::{Codec, Direction, FRAME, NegotiatedMedia};
+use crate::words::media::{Codec, Direction, FRAME, Law, NegotiatedMedia};
 use crate::words::prompt::Prompt;
 use std::net::{Ipv4Addr, UdpSocket};
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -75,7 +75,7 @@ impl Peer {
             ssrc: 1,
         };
         header.write(datagram.first_chunk_mut::<HEADER_BYTES>().unwrap());
-        datagram[HEADER_BYTES..].fill(g711::encode(Codec::Pcmu, self.says));
+        datagram[HEADER_BYTES..].fill(g711::encode(Law::Mu, self.says));
         self.frame += 1;
         self.socket.send_to(&datagram, self.server).unwrap();
         let mut buffer = [0; 2048];
@@ -83,7 +83,7 @@ impl Peer {
             assert_eq!(source, self.server);
             let packet = RtpPacket::parse(&buffer[..length]).unwrap();
             self.sequences.push(packet.sequence);
-            self.heard.push(g711::decode(Codec::Pcmu, packet.payload[80]));
+            self.heard.push(g711::decode(Law::Mu, packet.payload[80]));
         }
     }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::test_sounds::{babble, prompt, silence, synthetic, tone};
 use super::*;
 use crate::wire::g711;
-use crate::words::media::Codec;
+use crate::words::media::Law;
 
 fn mixed(one: &[i16], other: &[i16]) -> Vec<i16> {
     one.iter().zip(other).map(|(a, b)| a.saturating_add(*b)).collect()
@@ -18,7 +18,7 @@ fn heard(library: &Arc<SoundLibrary>, sounds: &[Sound], line: &[i16]) -> Vec<Hea
     for (index, chunk) in line.chunks_exact(FRAME_SAMPLES).enumerate() {
         let mut frame = [0; FRAME_SAMPLES];
         for (to, from) in frame.iter_mut().zip(chunk) {
-            *to = g711::decode(Codec::Pcmu, g711::encode(Codec::Pcmu, *from));
+            *to = g711::decode(Law::Mu, g711::encode(Law::Mu, *from));
         }
         ears.hear(&HeardFrame { at: FRAME * index as u32, samples: frame, missing: false });
         while let Some(change) = ears.poll_change() {

@@ -18,7 +18,7 @@ use crate::wire::g711;
 use crate::wire::rtp::{HEADER_BYTES, RtpHeader, RtpPacket};
 use crate::wire::telephone_event::TelephoneEvent;
 use crate::words::ids::SessionKey;
-use crate::words::media::{Codec, Direction, FRAME, FRAME_SAMPLES, NegotiatedMedia};
+use crate::words::media::{Codec, Direction, FRAME, FRAME_SAMPLES, Law, NegotiatedMedia};
 use crate::words::secret::Digit;
 
 pub struct Exchange {
@@ -128,7 +128,7 @@ impl Floor {
                         rtp.set_nonblocking(true).unwrap();
                         let media = LocalMedia {
                             rtp: rtp.local_addr().unwrap(),
-                            codecs: Codec::ALL.to_vec(),
+                            codecs: Law::ALL.map(Codec::from).to_vec(),
                             telephone_event: true,
                             direction: Direction::SendRecv,
                         };
@@ -182,9 +182,9 @@ impl Floor {
             while let Ok((length, _)) = leg.rtp.recv_from(buffer) {
                 let rtp = RtpPacket::parse(&buffer[..length]).unwrap();
                 if rtp.payload_type < 96 {
-                    let codec = Codec::ALL.into_iter().find(|c| c.static_payload_type() == rtp.payload_type).unwrap();
+                    let law = if rtp.payload_type == 0 { Law::Mu } else { Law::A };
                     let mut frame = [0; FRAME_SAMPLES];
-                    g711::decode_into(codec, rtp.payload, &mut frame);
+                    g711::decode_into(law, rtp.payload, &mut frame);
                     leg.said = Some(frame);
                 } else if leg.last_event != Some(rtp.timestamp) {
                     leg.last_event = Some(rtp.timestamp);
@@ -243,7 +243,7 @@ impl Leg {
             ssrc: 77,
         };
         header.write(packet.first_chunk_mut().unwrap());
-        g711::encode_into(media.codec, frame, &mut packet[HEADER_BYTES..]);
+        g711::encode_into(media.codec.law().unwrap(), frame, &mut packet[HEADER_BYTES..]);
         self.sequence = self.sequence.wrapping_add(1);
         let _ = self.rtp.send_to(&packet, media.remote_rtp);
     }

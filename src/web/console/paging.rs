@@ -2,6 +2,7 @@
 
 use super::address;
 
+/// What a person looks through.
 const ROWS: usize = 50;
 
 /// How many rows a page asks for: one more than it shows, which tells that there is another page.

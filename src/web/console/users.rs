@@ -20,7 +20,6 @@ use crate::admin::{AdminError, EnabledView, NewPinView, NumberView, UserView};
 use crate::credentials::{Identity, Page, UserChange, UserDetails};
 use crate::words::secret::Secret;
 
-/// Rows of a page: what a person looks through.
 pub fn routes() -> Router<Console> {
     Router::new().route("/users", get(list)).route("/users/new", get(new).post(enable))
 }

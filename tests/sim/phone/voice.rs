@@ -1,5 +1,7 @@
 //! Keys and voice: what a telephone sends each 20 ms.
 
+use anteroom::words::media::Codec;
+
 use super::*;
 
 impl Phone {
@@ -20,7 +22,7 @@ impl Phone {
         }
         self.begin_press(now);
         let sends = self.direction != Direction::Inactive;
-        let (codec, talking) = (self.codec(), self.talking);
+        let (law, talking) = (self.law(), self.talking);
         let mut tones = None;
         let mut event = None;
         if let Some(pressing) = &mut self.pressing {
@@ -52,12 +54,12 @@ impl Phone {
         let quiet = !talking && tones.is_none();
         if sends && !by_event_alone && !(quiet && self.plan.suppresses_silence) {
             let codes = match tones {
-                Some((key, from)) => sounds::key_tones(codec, key, from),
-                None if talking => *sounds::voice(self.number, codec),
-                None => [anteroom::wire::g711::silence(codec); 160],
+                Some((key, from)) => sounds::key_tones(law, key, from),
+                None if talking => *sounds::voice(self.number, law),
+                None => [anteroom::wire::g711::silence(law); 160],
             };
             let timestamp = self.rtp_timestamp;
-            packets.push(self.packet(codec.static_payload_type(), false, timestamp, &codes));
+            packets.push(self.packet(Codec::from(law).static_payload_type(), false, timestamp, &codes));
         }
         if let Some((started, payload)) = event.filter(|_| sends) {
             let marker = started == self.rtp_timestamp;

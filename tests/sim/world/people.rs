@@ -270,7 +270,7 @@ impl World {
             }
             // Noise would be a voice, also where chance alone makes a packet of it.
             if bytes.len() > 12 && bytes[0] >> 6 == 2 && matches!(bytes[1] & 0x7F, 0 | 8) {
-                let quiet = anteroom::wire::g711::silence(self.phones[phone].codec());
+                let quiet = anteroom::wire::g711::silence(self.phones[phone].law());
                 bytes.iter_mut().skip(12).for_each(|octet| *octet = quiet);
             }
             self.at(self.now + 500 * number as u64, What::Rtp { port: server.port(), source, bytes });
