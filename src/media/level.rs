@@ -68,7 +68,9 @@ pub struct Thresholds {
 impl Thresholds {
     pub fn of(codec: Codec) -> Thresholds {
         let law = scale_of(codec);
-        Thresholds { opens_at: smallest_of(law, OPENS_AT), stays_open_at: smallest_of(law, STAYS_OPEN_AT) }
+        // Of a word that begins softly less is to be seen there; and noise of -50 dBm0 reads 255.
+        let opens_at = if codec.is_wide() { OPENS_AT * 4 / 5 } else { OPENS_AT };
+        Thresholds { opens_at: smallest_of(law, opens_at), stays_open_at: smallest_of(law, STAYS_OPEN_AT) }
     }
 
     /// Whether a frame with this peak would leave a closed gate closed.

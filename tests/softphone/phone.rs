@@ -36,7 +36,9 @@ impl Phone {
         let voice = folder.path().join("voice.wav");
         write_voice(&voice, voice_hz, if codec == "G722" { 2 * RATE_HZ } else { RATE_HZ });
         fs::write(folder.path().join("config"), configuration(folder.path(), &voice, port)).unwrap();
-        let account = format!("<sip:{name}@127.0.0.1>;regint=0;audio_codecs={codec}\n");
+        // baresip knows G.722 by name and rate alone.
+        let listed = if codec == "G722" { "G722/16000/1" } else { codec };
+        let account = format!("<sip:{name}@127.0.0.1>;regint=0;audio_codecs={listed}\n");
         fs::write(folder.path().join("accounts"), account).unwrap();
         fs::write(folder.path().join("contacts"), "").unwrap();
         let output = fs::File::create(folder.path().join("output.log")).unwrap();
