@@ -141,7 +141,7 @@ impl Sounds {
     }
 
     /// Encodes everything in G.722, which takes a tenth of a second. Until it is done each caller has an encoder of his own,
-    /// so it need not be done before anybody calls.
+    /// so that nobody has to wait for it.
     pub fn encode_wide(&self) {
         for sound in self.prompts.iter().chain([&self.music]) {
             sound.wide_codes.get_or_init(|| sound.encode_wide());

@@ -224,7 +224,8 @@ impl Voice {
         let before = std::mem::replace(&mut self.gain, gain);
         loudness::amplify(&mut self.samples, before, gain);
         mixer.add(&self.samples);
-        self.last.narrow = self.samples.last().copied().unwrap_or(0);
+        let last = self.samples.last().copied().unwrap_or(0);
+        self.last = LastSample { narrow: last, wide: last };
         if mixer.is_wide() {
             let upsampled;
             let samples = match &mut self.wide {

@@ -81,6 +81,8 @@ pub struct MediaThreads {
     ports: PortPool,
     rtp_ports: HashMap<CallKey, u16>,
     router: Router,
+    /// Not encoded in G.722 until the first call that has it.
+    narrow_sounds: Option<Arc<Sounds>>,
 }
 
 struct Thread {
@@ -97,7 +99,9 @@ impl MediaThreads {
         let ports = PortPool::new(settings.ports, &mut random);
         let start = Instant::now();
         let router = Router::new(count);
-        let mut all = MediaThreads { threads: Vec::new(), events, ports, rtp_ports: HashMap::new(), router };
+        let narrow_sounds = Some(Arc::clone(&sounds));
+        let rtp_ports = HashMap::new();
+        let mut all = MediaThreads { threads: Vec::new(), events, ports, rtp_ports, router, narrow_sounds };
         let (senders, inboxes): (Vec<_>, Vec<_>) = (0..count).map(|_| sync_channel(COMMANDS)).unzip();
         for (number, (commands, inbox)) in senders.iter().cloned().zip(inboxes).enumerate() {
             let counters = Arc::new(ThreadCounters::default());
@@ -142,6 +146,13 @@ impl MediaThreads {
     /// Sends a command to the thread of its call or meeting; what has to move for it, moves. A command for a call or a
     /// meeting that is not here does nothing.
     pub fn command(&mut self, command: PlaneCommand) {
+        if let PlaneCommand::Negotiate { media, .. } = &command
+            && media.codec.is_wide()
+            && let Some(sounds) = self.narrow_sounds.take()
+        {
+            // Where no thread can be had each caller goes on with an encoder of his own.
+            let _ = thread::Builder::new().name("encode-g722".to_owned()).spawn(move || sounds.encode_wide());
+        }
         let MediaThreads { router, threads, .. } = self;
         router.route(command, &mut |thread, message| send(threads, thread, message));
     }

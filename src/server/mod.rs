@@ -171,11 +171,6 @@ pub async fn start(
         None => None,
     };
     let http_address = http_listener.as_ref().and_then(|listener| listener.local_addr().ok());
-    if config.sip.codecs.iter().any(|codec| codec.is_wide()) {
-        // The first callers need not wait for it.
-        let sounds = sounds.clone();
-        tokio::task::spawn_blocking(move || sounds.encode_wide());
-    }
     let media_random = StdRng::from_rng(&mut random);
     let media =
         MediaThreads::start(settings::media_settings(config), sounds, media_random).map_err(StartError::Media)?;
