@@ -14,7 +14,7 @@ use super::Options;
 use super::caller::{Deed, Script};
 use super::ear_threads::EarThreads;
 use super::ears::{self, Ears, Hearing, SoundLibrary};
-use super::fixture::{Action, Fixture};
+use super::fixture::{Action, Caller, Fixture};
 use super::impairment::{ImpairedPath, Impairment, Way};
 use super::listener::HeardFrame;
 use super::marks::Marks;
@@ -25,7 +25,10 @@ use super::sound::{Sound, Speech};
 use super::target::Target;
 use super::timeline::{Entry, Kind, Timeline};
 use super::wav;
+use crate::media::resample::downsampled;
+use crate::net::audio;
 use crate::words::media::FRAME;
+use crate::words::prompt::Prompt;
 
 /// After the scene everybody hangs up, and has this long to be told so.
 const GOODBYE: Duration = Duration::from_secs(2);
@@ -483,7 +486,8 @@ impl Ticks {
     }
 }
 
-/// The given sounds, and the fixture's own files.
+/// The given sounds, and the fixture's own files; for callers with G.722 the prompts as we play them to those, too, which
+/// have more in the bass.
 fn library_with(sounds: &Arc<SoundLibrary>, fixture: &Fixture) -> Result<Arc<SoundLibrary>, String> {
     let mut own: Vec<&str> = Vec::new();
     for caller in &fixture.callers {
@@ -496,10 +500,18 @@ fn library_with(sounds: &Arc<SoundLibrary>, fixture: &Fixture) -> Result<Arc<Sou
             }
         }
     }
-    if own.is_empty() {
+    let hears_wide = |caller: &Caller| caller.line.codecs.iter().any(|codec| codec.is_wide());
+    let wide = fixture.callers.iter().any(hears_wide);
+    if own.is_empty() && !wide {
         return Ok(sounds.clone());
     }
     let mut library = SoundLibrary::clone(sounds);
+    for prompt in Prompt::ALL.iter().filter(|_| wide) {
+        let sound = Sound::Prompt(prompt.key().to_owned());
+        if library.knows(&sound) {
+            library.add(sound, &downsampled(&audio::shipped_wide_prompt(*prompt)));
+        }
+    }
     for name in own {
         let samples = fixture.recordings.get(name).map(|samples| samples.as_ref()).unwrap_or_default();
         if !library.add(Sound::Wav(name.to_owned()), samples) {

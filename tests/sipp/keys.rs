@@ -18,13 +18,13 @@ fn server_with_organizer(name: &str) -> (Server, Organizer) {
 
 /// How a key is sent as INFO.
 #[derive(Clone, Copy)]
-enum Info {
+pub enum Info {
     DtmfRelay,
     Dtmf,
 }
 
 /// Types `keys`, `pause` after each; `,` is 400 ms of nothing.
-fn type_keys(mut sipp: Sipp, by: Info, keys: &str) -> Sipp {
+pub fn type_keys(mut sipp: Sipp, by: Info, keys: &str) -> Sipp {
     let mut keys = keys.chars().peekable();
     while let Some(key) = keys.next() {
         let mut pause_ms = 60;

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use crate::keys::{Info, type_keys};
 use crate::sipp::Sipp;
 use crate::support::Server;
 
@@ -95,6 +96,37 @@ fn above_the_rated_load_all_are_answered_at_once_and_a_call_in_progress_is_heard
     server.wait_for_metric("anteroom_calls_total", (taken + 1) as f64, SOON);
     let skipped = server.metric("anteroom_media_ticks_skipped_total") - skipped_before;
     assert!(heard as f64 + skipped >= 50.0 * seconds - 10.0, "{heard} packets in {seconds} s, {skipped} ticks skipped");
+}
+
+/// Each tick sends a packet to each of them: so where none is left out, and the kernel takes all, each gets his fifty a second.
+#[test]
+#[ignore = "needs sipp and a quiet machine: cargo test --release --test sipp two_thousand -- --ignored --nocapture"]
+fn two_thousand_wait_with_music() {
+    const CALLS: usize = 2_000;
+    const WAIT: Duration = Duration::from_secs(20);
+    let calls = format!("limits.calls={}", CALLS + 100);
+    let server = Server::start("sipp-2000", &[&calls, "attendant.organizer_question_s=1", "rtp.ports=11000-15199"]);
+    let organizer = server.enable("anna@example.com");
+    let before_kib = server.resident_kib();
+    let sipp = Sipp::new(&server, "info").calls(CALLS, 100).lasting(WAIT + Duration::from_secs(5));
+    let waiting = type_keys(sipp, Info::DtmfRelay, &organizer.conference_id).start();
+    server.wait_for_metric("anteroom_calls", CALLS as f64, WAIT + SOON);
+    server.wait_for_lines("waits in the lobby", CALLS, SOON);
+
+    let figures =
+        ["anteroom_media_ticks_total", "anteroom_media_ticks_late_total", "anteroom_media_ticks_skipped_total"];
+    let begun = figures.map(|name| server.metric(name));
+    let (heard_before, clock) = (waiting.ear.heard(), Instant::now());
+    std::thread::sleep(WAIT / 2);
+    let [ticks, late, skipped] = [0, 1, 2].map(|at| server.metric(figures[at]) - begun[at]);
+    let heard = (waiting.ear.heard() - heard_before) as f64 / clock.elapsed().as_secs_f64();
+    let kib = (server.resident_kib() - before_kib) as f64 / CALLS as f64;
+    println!(
+        "{CALLS} wait: {ticks} ticks, {late} late, {skipped} left out; {kib:.1} KiB a call; one socket heard {heard:.0} packets/s"
+    );
+    waiting.finish();
+    assert!(skipped <= ticks / 1000.0, "{skipped} of {ticks} ticks left out");
+    assert!(kib <= 32.0, "{kib} KiB a call");
 }
 
 #[test]
