@@ -232,7 +232,7 @@ fn fit(section: &MediaSection, codecs: &[Codec]) -> Result<Fit, Unacceptable> {
     let common = section.payloads.iter().find_map(|payload| Some((codec_of(payload, codecs)?, payload.clone())));
     let Some((codec, payload)) = common else {
         let ours: Vec<&str> = codecs.iter().map(|codec| codec.name()).collect();
-        return Err(Unacceptable::new(305, format!("no codec in common: {} is spoken here", ours.join(" and "))));
+        return Err(Unacceptable::new(305, format!("no codec in common: we speak {}", ours.join(", "))));
     };
     let is_event = |offered: &&Payload| offered.is(EVENT_ENCODING, codec.clock_rate());
     let (noise_type, noise, noise_rate) = COMFORT_NOISE;

@@ -222,8 +222,8 @@ fn missing_and_odd_sounds_are_named_with_what_is_wrong() {
         &[&format!("audio.hold={}", place("stereo.wav"))],
         &["stereo.wav", "2 channels", "44100 Hz", "8000"],
     );
-    wav("prompts/welcome.wav", spec(1, 16_000));
-    assert_refused(path, 1, &[&format!("audio.prompts={}", place("prompts"))], &["welcome.wav", "16000 Hz", "8000"]);
+    wav("prompts/welcome.wav", spec(1, 22_050));
+    assert_refused(path, 1, &[&format!("audio.prompts={}", place("prompts"))], &["welcome.wav", "22050 Hz", "16000"]);
     wav("cut.wav", spec(1, 8_000));
     let whole = fs::read(path.join("cut.wav")).unwrap();
     fs::write(path.join("cut.wav"), &whole[..whole.len() / 2]).unwrap();

@@ -40,7 +40,7 @@ fn a_call_that_is_answered() {
     assert_eq!(header(&invite.headers, HeaderName::PAssertedIdentity), "<sip:anna@example.com>");
     assert_eq!(header(&invite.headers, HeaderName::new(b"X-Test")), "one");
     assert_eq!(invite.headers.from().unwrap().display.unwrap(), "Test \"quoted\"");
-    assert_eq!(sdp(&invite.body).sections[0].formats, ["0", "8", "101"]);
+    assert_eq!(sdp(&invite.body).sections[0].formats, ["0", "8", "9", "101"]);
     let sent = peer.wait(Duration::from_secs(4));
     assert_eq!(sent.iter().map(|(at, _)| at.as_millis()).collect::<Vec<_>>(), [500, 1500, 3500]);
     peer.answer(&invite, 100, &[], "");

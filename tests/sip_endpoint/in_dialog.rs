@@ -75,7 +75,7 @@ fn a_reinvite_without_offer_gets_everything_we_have() {
     let text = peer.request("INVITE", 3, &[], "");
     let ok = peer.ask(text);
     let offer = sdp(&ok.body);
-    assert_eq!(offer.sections[0].formats, ["0", "8", "101"]);
+    assert_eq!(offer.sections[0].formats, ["0", "8", "9", "101"]);
     assert_eq!((offer.sections[0].direction, offer.origin.version), (Direction::SendRecv, 3));
     // Until the answer comes, no other offer may be made.
     let crossing = peer.request("INVITE", 4, &[], OFFER);

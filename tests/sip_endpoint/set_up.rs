@@ -239,7 +239,7 @@ fn an_invite_without_offer_gets_ours() {
     let session = peer.invite(&[], "");
     let ok = peer.accept(session);
     let offer = sdp(&ok.body);
-    assert_eq!(offer.sections[0].formats, ["0", "8", "101"]);
+    assert_eq!(offer.sections[0].formats, ["0", "8", "9", "101"]);
     assert!(peer.events().is_empty(), "nothing is agreed yet");
     let answer = OFFER.replace("8 0 101", "0 101");
     peer.ack(1, &answer);
