@@ -7,14 +7,12 @@
 //! Samples of a band have 15 bits (±16384) at 8 kHz. All arithmetic is on 32 bits with the standard's own limits of 16, so
 //! nothing can overflow.
 
+use std::marker::PhantomData;
+
 use super::tables::{
     COARSE_LEVELS, HIGH_CODES, HIGH_DECISION, HIGH_LEVELS, HIGH_STEPS, LOW_CODES, LOW_DECISIONS, LOW_LEVELS, LOW_STEPS,
     SCALE,
 };
-
-/// The highest logarithmic scale factor of each band (blocks LOGSCL and LOGSCH).
-pub const LOW_LOG_MAX: i32 = 18_432;
-pub const HIGH_LOG_MAX: i32 = 22_528;
 
 /// One octave of a logarithmic scale factor.
 pub const OCTAVE: i32 = 2_048;
@@ -22,9 +20,37 @@ pub const OCTAVE: i32 = 2_048;
 /// The low band's scale factor starts two octaves above the high band's.
 const LOW_SCALE_OFFSET: i32 = 2 * OCTAVE;
 
+/// What the two bands differ in: their codes, and how the scale moves on with them.
+pub trait Quantizer: Copy {
+    /// The code of a difference from the prediction.
+    fn code(difference: i32, scale: i32) -> u8;
+    /// What a code stands for, in 1/32768 of the scale; and what both ends learn from it.
+    fn level(code: u8) -> i16;
+    fn level_learned(code: u8) -> i16;
+    /// How the logarithmic scale factor moves on with a code, and its highest (blocks LOGSCL and LOGSCH).
+    fn step(code: u8) -> i16;
+    const LOG_MAX: i32;
+    /// The scale factor of a logarithmic one.
+    fn scale(log_scale: i32) -> i32;
+
+    #[inline]
+    fn next_log(log_scale: i32, code: u8) -> i32 {
+        (((log_scale * 127) >> 7) + i32::from(Self::step(code))).clamp(0, Self::LOG_MAX)
+    }
+}
+
+/// The low band's, with 6 bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Low;
+
+/// The high band's, with 2 bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct High;
+
 /// What both ends of a line hold for one band.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Band {
+pub struct Band<Q> {
+    quantizer: PhantomData<Q>,
     /// The predictor's zeroes, and the last six differences that they weigh (doubled, newest first).
     zeroes: [i16; 6],
     differences: [i16; 6],
@@ -41,9 +67,11 @@ pub struct Band {
     scale: i32,
 }
 
-impl Band {
-    fn at_rest(scale: i32) -> Band {
+impl<Q: Quantizer> Default for Band<Q> {
+    /// At rest.
+    fn default() -> Band<Q> {
         Band {
+            quantizer: PhantomData,
             zeroes: [0; 6],
             differences: [0; 6],
             poles: [0; 2],
@@ -52,62 +80,18 @@ impl Band {
             predicted: 0,
             predicted_by_zeroes: 0,
             log_scale: 0,
-            scale,
+            scale: Q::scale(0),
         }
     }
+}
 
-    pub fn low() -> Band {
-        Band::at_rest(low_scale(0))
-    }
-
-    pub fn high() -> Band {
-        Band::at_rest(high_scale(0))
-    }
-
-    /// Block 1L to 4L: the code (6 bits) of a sample.
-    #[inline]
-    pub fn encode_low(&mut self, sample: i32) -> u8 {
-        let code = self.low_code(sample);
-        self.adapt_low(code);
-        code
-    }
-
-    /// Block 1H to 4H: the code (2 bits) of a sample.
-    #[inline]
-    pub fn encode_high(&mut self, sample: i32) -> u8 {
-        let code = self.high_code(sample);
-        self.adapt_high(code);
-        code
-    }
-
-    /// Blocks 5L and 6L, then the low band's adaptation.
-    #[inline]
-    pub fn decode_low(&mut self, code: u8) -> i32 {
-        let difference = (self.scale * i32::from(LOW_LEVELS[usize::from(code & 0x3F)])) >> 15;
-        let sample = limited(saturated(self.predicted + difference));
-        self.adapt_low(code);
-        sample
-    }
-
-    #[inline]
-    pub fn decode_high(&mut self, code: u8) -> i32 {
-        let difference = (self.scale * i32::from(HIGH_LEVELS[usize::from(code & 3)])) >> 15;
-        let sample = limited(saturated(self.predicted + difference));
-        self.adapt_high(code);
-        sample
-    }
-
-    /// Goes back half the way to the scale that was before (`is_low`: of the low band).
-    pub fn scale_towards(&mut self, before: &Band, is_low: bool) {
-        self.log_scale = (self.log_scale + before.log_scale) / 2;
-        self.scale = if is_low { low_scale(self.log_scale) } else { high_scale(self.log_scale) };
-    }
+impl Quantizer for Low {
+    const LOG_MAX: i32 = 18_432;
 
     /// Block QUANTL. Every decision value is compared at once: eight a vector instruction, and no branch to mispredict.
     #[inline]
-    pub fn low_code(&self, sample: i32) -> u8 {
-        let difference = saturated(sample - self.predicted);
-        let (magnitude, scale) = (magnitude(difference) as i16, self.scale as u16);
+    fn code(difference: i32, scale: i32) -> u8 {
+        let (magnitude, scale) = (magnitude(difference) as i16, scale as u16);
         let mut reached = 0;
         for decision in LOW_DECISIONS {
             reached += u16::from(magnitude >= ((u32::from(decision) * u32::from(scale)) >> 16) as i16);
@@ -115,30 +99,98 @@ impl Band {
         LOW_CODES[usize::from(difference < 0)][usize::from(reached.min(31))]
     }
 
+    #[inline]
+    fn level(code: u8) -> i16 {
+        LOW_LEVELS[usize::from(code & 0x3F)]
+    }
+
+    /// The two lowest bits of a code don't count here, so that a line may steal them (modes 2 and 3).
+    #[inline]
+    fn level_learned(code: u8) -> i16 {
+        COARSE_LEVELS[usize::from(code >> 2 & 0x0F)]
+    }
+
+    /// Nor do they count here.
+    #[inline]
+    fn step(code: u8) -> i16 {
+        LOW_STEPS[usize::from(code >> 2 & 0x0F)]
+    }
+
+    /// Block SCALEL.
+    #[inline]
+    fn scale(log_scale: i32) -> i32 {
+        High::scale(log_scale + LOW_SCALE_OFFSET)
+    }
+}
+
+impl Quantizer for High {
+    const LOG_MAX: i32 = 22_528;
+
     /// Block QUANTH.
     #[inline]
-    pub fn high_code(&self, sample: i32) -> u8 {
-        let difference = saturated(sample - self.predicted);
-        let outer = magnitude(difference) >= (HIGH_DECISION * self.scale) >> 12;
+    fn code(difference: i32, scale: i32) -> u8 {
+        let outer = magnitude(difference) >= (HIGH_DECISION * scale) >> 12;
         HIGH_CODES[usize::from(difference < 0) << 1 | usize::from(outer)]
     }
 
-    /// Blocks 2L, 3L, 4L. The two lowest bits of a code don't count here, so that a line may steal them (modes 2 and 3).
     #[inline]
-    fn adapt_low(&mut self, code: u8) {
-        let coarse = usize::from(code >> 2 & 0x0F);
-        let difference = (self.scale * i32::from(COARSE_LEVELS[coarse])) >> 15;
-        self.log_scale = next_low_log(self.log_scale, coarse);
-        self.scale = low_scale(self.log_scale);
-        self.adapt(difference);
+    fn level(code: u8) -> i16 {
+        HIGH_LEVELS[usize::from(code & 3)]
     }
 
     #[inline]
-    fn adapt_high(&mut self, code: u8) {
-        let code = usize::from(code & 3);
-        let difference = (self.scale * i32::from(HIGH_LEVELS[code])) >> 15;
-        self.log_scale = next_high_log(self.log_scale, code);
-        self.scale = high_scale(self.log_scale);
+    fn level_learned(code: u8) -> i16 {
+        High::level(code)
+    }
+
+    #[inline]
+    fn step(code: u8) -> i16 {
+        HIGH_STEPS[usize::from(code & 3)]
+    }
+
+    /// Block SCALEH. (Both scales end at the same height; the mask is larger than any index, and the table fills it.)
+    #[inline]
+    fn scale(log_scale: i32) -> i32 {
+        i32::from(SCALE[(log_scale >> 6) as usize & 511])
+    }
+}
+
+impl<Q: Quantizer> Band<Q> {
+    /// Blocks 1 to 4: the code of a sample.
+    #[inline]
+    pub fn encode(&mut self, sample: i32) -> u8 {
+        let code = self.code(sample);
+        self.learn(code);
+        code
+    }
+
+    /// What [`Band::encode`] would say; nothing is learned.
+    #[inline]
+    pub fn code(&self, sample: i32) -> u8 {
+        Q::code(saturated(sample - self.predicted), self.scale)
+    }
+
+    /// The sample of a code: blocks 5 and 6 of the low band, 5 of the high one, and what they learn.
+    #[inline]
+    pub fn decode(&mut self, code: u8) -> i32 {
+        let difference = (self.scale * i32::from(Q::level(code))) >> 15;
+        let sample = limited(saturated(self.predicted + difference));
+        self.learn(code);
+        sample
+    }
+
+    /// Goes back half the way to the scale that was before.
+    pub fn scale_towards(&mut self, before: &Band<Q>) {
+        self.log_scale = (self.log_scale + before.log_scale) / 2;
+        self.scale = Q::scale(self.log_scale);
+    }
+
+    /// Blocks 2 to 4.
+    #[inline]
+    fn learn(&mut self, code: u8) {
+        let difference = (self.scale * i32::from(Q::level_learned(code))) >> 15;
+        self.log_scale = Q::next_log(self.log_scale, code);
+        self.scale = Q::scale(self.log_scale);
         self.adapt(difference);
     }
 
@@ -182,30 +234,6 @@ impl Band {
         self.predicted_by_zeroes = by_zeroes.into();
         self.predicted = saturated(by_poles + self.predicted_by_zeroes);
     }
-}
-
-/// Block LOGSCL: how the low band's scale moves on with a code's four upper bits.
-#[inline]
-pub fn next_low_log(log_scale: i32, coarse: usize) -> i32 {
-    (((log_scale * 127) >> 7) + i32::from(LOW_STEPS[coarse & 15])).clamp(0, LOW_LOG_MAX)
-}
-
-/// Block LOGSCH.
-#[inline]
-pub fn next_high_log(log_scale: i32, code: usize) -> i32 {
-    (((log_scale * 127) >> 7) + i32::from(HIGH_STEPS[code & 3])).clamp(0, HIGH_LOG_MAX)
-}
-
-/// Block SCALEL.
-#[inline]
-pub fn low_scale(log_scale: i32) -> i32 {
-    high_scale(log_scale + LOW_SCALE_OFFSET)
-}
-
-/// Block SCALEH. (Both scales end at the same height; the mask is larger than any index, and the table fills it.)
-#[inline]
-pub fn high_scale(log_scale: i32) -> i32 {
-    i32::from(SCALE[(log_scale >> 6) as usize & 511])
 }
 
 /// What a word of the standard can hold.

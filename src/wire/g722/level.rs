@@ -3,7 +3,7 @@
 //! A code says how far the sample is from its prediction, in units of a scale that follows from the codes alone. In voice
 //! that distance is smaller than the sample itself, by what the predictor gains.
 
-use super::band::{OCTAVE, next_high_log, next_low_log};
+use super::band::{High, Low, OCTAVE, Quantizer};
 use super::tables::{HIGH_LEVELS, LOW_LEVELS, SCALE};
 
 /// The scales of a stream's two bands, as its decoder would have them.
@@ -15,24 +15,18 @@ pub struct LevelMeter {
 
 /// The logarithm of what a code stands for, on the 16-bit scale at the lowest scale factor: 32 in the low band and 8 in the
 /// high one, in units of 1/32768, and a band's sample is half of ours.
-static LOW_LOGS: [i32; 64] = {
-    let mut logs = [0; 64];
+static LOW_LOGS: [i32; 64] = logarithms(&LOW_LEVELS, 9);
+static HIGH_LOGS: [i32; 4] = logarithms(&HIGH_LEVELS, 11);
+
+const fn logarithms<const CODES: usize>(levels: &[i16; CODES], octaves_less: i32) -> [i32; CODES] {
+    let mut logarithms = [0; CODES];
     let mut code = 0;
-    while code < 64 {
-        logs[code] = logarithm(LOW_LEVELS[code].unsigned_abs()) - 9 * OCTAVE;
+    while code < CODES {
+        logarithms[code] = logarithm(levels[code].unsigned_abs()) - octaves_less * OCTAVE;
         code += 1;
     }
-    logs
-};
-static HIGH_LOGS: [i32; 4] = {
-    let mut logs = [0; 4];
-    let mut code = 0;
-    while code < 4 {
-        logs[code] = logarithm(HIGH_LEVELS[code].unsigned_abs()) - 11 * OCTAVE;
-        code += 1;
-    }
-    logs
-};
+    logarithms
+}
 
 /// The logarithm of a level, rounded down: its whole octaves, and eleven bits behind them by squaring.
 const fn logarithm(level: u16) -> i32 {
@@ -66,10 +60,9 @@ impl LevelMeter {
         let LevelMeter { mut low_log, mut high_log } = *self;
         let mut peak = 0;
         for &code in codes {
-            let (low, high) = (usize::from(code & 0x3F), usize::from(code >> 6));
-            peak = peak.max(low_log + LOW_LOGS[low]).max(high_log + HIGH_LOGS[high]);
-            low_log = next_low_log(low_log, low >> 2);
-            high_log = next_high_log(high_log, high);
+            let (low, high) = (code & 0x3F, code >> 6);
+            peak = peak.max(low_log + LOW_LOGS[usize::from(low)]).max(high_log + HIGH_LOGS[usize::from(high)]);
+            (low_log, high_log) = (Low::next_log(low_log, low), High::next_log(high_log, high));
         }
         *self = LevelMeter { low_log, high_log };
         let amplitude = amplitude(peak);

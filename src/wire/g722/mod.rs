@@ -45,21 +45,15 @@ mod tables;
 
 pub use level::LevelMeter;
 
-use band::Band;
+use band::{Band, High, Low};
 use qmf::{BLOCK, Memory, Row};
 
 /// One stream's encoder; new ones are at rest, as the standard's reset leaves them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Encoder {
     memory: Memory,
-    low: Band,
-    high: Band,
-}
-
-impl Default for Encoder {
-    fn default() -> Encoder {
-        Encoder { memory: Memory::default(), low: Band::low(), high: Band::high() }
-    }
+    low: Band<Low>,
+    high: Band<High>,
 }
 
 impl Encoder {
@@ -71,7 +65,7 @@ impl Encoder {
             self.memory.split(samples, &mut low, &mut high);
             let (mut low_band, mut high_band) = (self.low, self.high); // in registers meanwhile
             for ((code, &low), &high) in codes.iter_mut().zip(&low).zip(&high) {
-                *code = high_band.encode_high(high.into()) << 6 | low_band.encode_low(low.into());
+                *code = high_band.encode(high.into()) << 6 | low_band.encode(low.into());
             }
             (self.low, self.high) = (low_band, high_band);
         }
@@ -89,8 +83,8 @@ const UNHEARD: usize = 6 * BLOCK;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decoder {
     memory: Memory,
-    low: Band,
-    high: Band,
+    low: Band<Low>,
+    high: Band<High>,
     /// The end of what was played, as a filter that splits it would remember it.
     played: Memory,
     /// The last codes that were skipped: the end of this, and how many.
@@ -102,8 +96,8 @@ impl Default for Decoder {
     fn default() -> Decoder {
         Decoder {
             memory: Memory::default(),
-            low: Band::low(),
-            high: Band::high(),
+            low: Band::default(),
+            high: Band::default(),
             played: Memory::default(),
             unheard: [0; UNHEARD],
             skipped: 0,
@@ -143,14 +137,14 @@ impl Decoder {
             self.played.split(samples, &mut low, &mut high);
             let count = samples.len() / 2;
             for (low, high) in low.iter_mut().zip(&mut high).take(count) {
-                *low = self.low.decode_low(self.low.low_code((*low).into())) as i16;
-                *high = self.high.decode_high(self.high.high_code((*high).into())) as i16;
+                *low = self.low.decode(self.low.code((*low).into())) as i16;
+                *high = self.high.decode(self.high.code((*high).into())) as i16;
             }
             self.memory.pass_bands(&low, &high, count);
         }
         // What is played instead fades, and the voice that it stands for hardly does.
-        self.low.scale_towards(&low_before, true);
-        self.high.scale_towards(&high_before, false);
+        self.low.scale_towards(&low_before);
+        self.high.scale_towards(&high_before);
     }
 
     fn catch_up(&mut self) {
@@ -170,8 +164,8 @@ impl Decoder {
         let (mut low, mut high) = ([0; BLOCK], [0; BLOCK]);
         let (mut low_band, mut high_band) = (self.low, self.high);
         for ((&code, low), high) in codes.iter().zip(&mut low).zip(&mut high) {
-            *low = low_band.decode_low(code & 0x3F) as i16;
-            *high = high_band.decode_high(code >> 6) as i16;
+            *low = low_band.decode(code & 0x3F) as i16;
+            *high = high_band.decode(code >> 6) as i16;
         }
         (self.low, self.high) = (low_band, high_band);
         [low, high]
