@@ -38,6 +38,8 @@ mod keys;
 mod phones;
 mod plan;
 mod process;
+#[path = "../../tests/support/program.rs"]
+mod program;
 mod report;
 mod server;
 mod set_up;

@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use super::plan::Plan;
 use super::process::Process;
+use super::program::anteroom;
 use super::sounds::write_short_prompts;
 use super::{Outcome, wrong};
 
@@ -131,17 +132,4 @@ impl Drop for Server {
             let _ = std::fs::remove_dir_all(&self.folder);
         }
     }
-}
-
-/// The binary with these settings, in a folder of its own, so that no configuration of the machine is read.
-fn anteroom(folder: &Path, settings: &[String]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_anteroom"));
-    command.current_dir(folder).env_remove("RUST_LOG");
-    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("ANTEROOM_")) {
-        command.env_remove(name);
-    }
-    for setting in settings {
-        command.args(["--set", setting]);
-    }
-    command
 }

@@ -240,16 +240,7 @@ pub(super) async fn insert(
     if by_name(transaction, &name).await?.is_some() {
         return Err(StoreError::Conflict(format!("there is an account {name} already")));
     }
-    let user = match &new.user {
-        Some(identity) => {
-            let user = user_by_identity(transaction, identity).await?;
-            Some(user.ok_or_else(|| StoreError::NoUser(identity.clone()))?.key)
-        }
-        None if new.role == Role::User => {
-            return Err(StoreError::Invalid("role user needs a user: say whose meetings it is for".to_owned()));
-        }
-        None => None,
-    };
+    let user = user_for(transaction, new.role, new.user.as_ref()).await?;
     let insert = sql("INSERT INTO accounts (name, role, user_key, created_at, disabled)
           VALUES ($1, $2, $3, $4, FALSE) RETURNING account_key")
     .bind(&name)
@@ -258,6 +249,24 @@ pub(super) async fn insert(
     .bind(now);
     let key = transaction.one(insert).await?.get("account_key")?;
     account(transaction, key).await
+}
+
+/// For which user a sign-in or a token of this role is to be.
+pub(super) async fn user_for(
+    transaction: &mut Transaction,
+    role: Role,
+    user: Option<&Identity>,
+) -> Result<Option<UserKey>, StoreError> {
+    match user {
+        Some(identity) => {
+            let user = user_by_identity(transaction, identity).await?;
+            Ok(Some(user.ok_or_else(|| StoreError::NoUser(identity.clone()))?.key))
+        }
+        None if role == Role::User => {
+            Err(StoreError::Invalid("role user needs a user: say whose meetings it is for".to_owned()))
+        }
+        None => Ok(None),
+    }
 }
 
 /// Whoever knew the old password, and every link to choose one, is out.

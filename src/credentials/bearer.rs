@@ -8,12 +8,14 @@ use rand::TryRng;
 use rand::rngs::SysRng;
 use ring::digest::{SHA256, digest};
 
-use super::accounts::{ACCOUNTS_LOCK, Account, NewAccount, Role, account, account_from, insert, put_password};
+use super::accounts::{
+    ACCOUNTS_LOCK, Account, NewAccount, Role, account, account_from, insert, put_password, user_for,
+};
 use super::contract::{Actor, Identity, StoreError, Timestamp};
 use super::database::{Ask, Row, Transaction, sql};
 use super::keys::{AccountKey, ApiTokenKey};
 use super::rows::audit_entry;
-use super::rows::common::{user_by_identity, write_audit};
+use super::rows::common::write_audit;
 use super::store::Store;
 use crate::words::ids::UserKey;
 use crate::words::secret::Secret;
@@ -155,16 +157,7 @@ impl Store {
         if count.get::<u64>("tokens")? >= TOKENS_MAX {
             return Err(StoreError::Conflict(format!("there are {TOKENS_MAX} tokens: revoke some first")));
         }
-        let user = match &new.user {
-            Some(identity) => {
-                let user = user_by_identity(&mut transaction, identity).await?;
-                Some(user.ok_or_else(|| StoreError::NoUser(identity.clone()))?.key)
-            }
-            None if new.role == Role::User => {
-                return Err(StoreError::Invalid("role user needs a user: say whose meetings it is for".to_owned()));
-            }
-            None => None,
-        };
+        let user = user_for(&mut transaction, new.role, new.user.as_ref()).await?;
         let insert = sql("INSERT INTO api_tokens (token_hash, label, role, user_key, made_by, created_at, expires_at)
               VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING token_key")
         .bind(hashed(&secret))

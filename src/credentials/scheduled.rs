@@ -7,7 +7,7 @@ use super::database::{Ask, Row, sql};
 use super::keys::Cursor;
 use super::pin;
 use super::rows::audit_entry;
-use super::rows::common::{is_taken, user_lock, write_audit};
+use super::rows::common::{enabled_user, is_taken, user_lock, write_audit};
 use super::store::{CONFERENCE_ID_DRAWS, Store};
 use crate::words::ids::{ConferenceId, ConferenceKey, UserKey};
 
@@ -114,10 +114,7 @@ impl Store {
                 continue;
             }
             let mut transaction = self.database().change(&user_lock(organizer)).await?;
-            let enabled = sql("SELECT user_key FROM users WHERE user_key = $1 AND enabled").bind(user.key);
-            if transaction.optional(enabled).await?.is_none() {
-                return Err(StoreError::NotEnabled(organizer.clone()));
-            }
+            enabled_user(&mut transaction, organizer).await?;
             let open = sql("SELECT count(*) AS meetings FROM conferences
                             WHERE organizer = $1 AND NOT personal AND expires_at > $2")
             .bind(user.key)

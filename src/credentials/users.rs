@@ -4,8 +4,8 @@ use super::contract::{Actor, Enabled, Identity, Page, StoreError, User, UserChan
 use super::database::{Ask, sql};
 use super::outbox::{self, MailKind, MailWish};
 use super::pin;
-use super::rows::common::{user_by_identity, user_from, user_lock, write_audit};
-use super::rows::{Change, Enabling, NewPin, NewUser, audit_entry};
+use super::rows::common::{enabled_user, user_from, user_lock, write_audit};
+use super::rows::{Enabling, NewPin, NewUser, audit_entry};
 use super::settings::lobby_policy_name;
 use super::store::{CONFERENCE_ID_DRAWS, Store};
 use crate::words::ids::{ConferenceId, UserKey};
@@ -59,7 +59,7 @@ impl Store {
     ) -> Result<User, StoreError> {
         let audit = audit_entry(self.now(), actor, "user.disable", identity, mailed(mail).trim_start());
         let mail = self.new_mail(MailKind::Disabled, mail, None)?;
-        done(identity, self.rows().disable(identity, &audit, mail.as_ref()).await?)
+        self.rows().disable(identity, &audit, mail.as_ref()).await
     }
 
     pub async fn change_user(
@@ -76,7 +76,7 @@ impl Store {
         detail.extend(change.allow_anonymous_start.map(|allow| format!("allow_anonymous_start={allow}")));
         detail.extend(change.lobby_policy.map(|policy| format!("lobby_policy={}", lobby_policy_name(policy))));
         let audit = audit_entry(self.now(), actor, "user.set", identity, detail.join(" "));
-        done(identity, self.rows().change_user(identity, change, &audit).await?)
+        self.rows().change_user(identity, change, &audit).await
     }
 
     /// The one time that the new PIN is shown. The old one is wrong from this moment.
@@ -94,7 +94,7 @@ impl Store {
         let hashed = self.hashed(&pin).await?;
         let audit = audit_entry(self.now(), actor, "user.reset-pin", identity, mailed(mail).trim_start());
         let mail = self.new_mail(MailKind::PinReset, mail, Some(&pin))?;
-        let user = done(identity, self.rows().replace_pin(identity, &hashed, &audit, mail.as_ref()).await?)?;
+        let user = self.rows().replace_pin(identity, &hashed, &audit, mail.as_ref()).await?;
         Ok((user, pin))
     }
 
@@ -113,9 +113,8 @@ impl Store {
             }
             let audit = audit_entry(self.now(), actor, "user.reset-conference-id", identity, mailed(mail).trim_start());
             let mail = self.new_mail(MailKind::ConferenceIdChanged, mail, None)?;
-            match self.rows().replace_conference_id(identity, id, &audit, mail.as_ref()).await? {
-                Change::ConferenceIdTaken => {}
-                change => return done(identity, change),
+            if let Some(user) = self.rows().replace_conference_id(identity, id, &audit, mail.as_ref()).await? {
+                return Ok(user);
             }
         }
         Err(StoreError::NoFreeConferenceId(CONFERENCE_ID_DRAWS))
@@ -126,11 +125,7 @@ impl Store {
         let audit = audit_entry(self.now(), actor, "user.send-info", identity, mailed(Some(mail)).trim_start());
         let new = self.new_mail(MailKind::ConferenceInfo, Some(mail), None)?;
         let mut transaction = self.database().change(&user_lock(identity)).await?;
-        let user = user_by_identity(&mut transaction, identity).await?;
-        let user = user.ok_or_else(|| StoreError::NoUser(identity.clone()))?;
-        if !user.enabled {
-            return Err(StoreError::NotEnabled(identity.clone()));
-        }
+        let user = enabled_user(&mut transaction, identity).await?;
         write_audit(&mut transaction, &audit).await?;
         if let Some(new) = new {
             outbox::write(&mut transaction, &new, user.key, audit.at).await?;
@@ -185,14 +180,4 @@ impl Store {
 /// For the audit: where a mail goes.
 fn mailed(mail: Option<&MailWish>) -> String {
     mail.map_or_else(String::new, |mail| format!(" mail to {}", mail.to))
-}
-
-fn done(identity: &Identity, change: Change) -> Result<User, StoreError> {
-    match change {
-        Change::Done(user) => Ok(user),
-        Change::NoUser => Err(StoreError::NoUser(identity.clone())),
-        Change::NotEnabled => Err(StoreError::NotEnabled(identity.clone())),
-        Change::NoNumber => Err(StoreError::NotThere { what: "such number for", name: identity.to_string() }),
-        Change::ConferenceIdTaken => Err(StoreError::NoFreeConferenceId(1)),
-    }
 }

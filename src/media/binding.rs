@@ -217,6 +217,13 @@ mod tests {
         binding.admit(now + 4 * PACKET, source, 7, 2)
     }
 
+    fn assert_refuses_a_stream(binding: &mut SourceBinding, begins: Instant, source: SocketAddr) {
+        for number in 0..20u16 {
+            let now = begins + PACKET * u32::from(number);
+            assert_eq!(binding.admit(now, source, 3, number), Admission::Refused);
+        }
+    }
+
     #[test]
     fn the_agreed_address_is_bound_whenever_it_comes() {
         let start = Instant::now();
@@ -314,10 +321,7 @@ mod tests {
         // A socket for both families tells an IPv4 address like this.
         binding.negotiate(start, agreed, "::ffff:192.0.2.1".parse().unwrap());
         let late = start + 600 * SECOND;
-        for number in 0..20u16 {
-            let now = late - 10 * SECOND + PACKET * u32::from(number);
-            assert_eq!(binding.admit(now, attacker, 3, number), Admission::Refused);
-        }
+        assert_refuses_a_stream(&mut binding, late - 10 * SECOND, attacker);
         assert_eq!(admit(&mut binding, late - SECOND, real), Admission::OnTrial, "one packet learns nothing");
         assert_eq!(stream(&mut binding, late, real), Admission::NewlyBound { as_agreed: false });
         assert_eq!(binding.destination(), Some(real));
@@ -338,18 +342,12 @@ mod tests {
             (address("192.0.2.1:4000"), address("192.0.2.1:61000"), address("198.51.100.9:9"));
         let mut binding = SourceBinding::default();
         binding.negotiate(start, agreed, "::ffff:192.0.2.1".parse().unwrap());
-        for number in 0..20u16 {
-            let now = start + PACKET * u32::from(number);
-            assert_eq!(binding.admit(now, attacker, 3, number), Admission::Refused);
-        }
+        assert_refuses_a_stream(&mut binding, start, attacker);
         assert_eq!(stream(&mut binding, start + SECOND, other_port), Admission::NewlyBound { as_agreed: false });
         // Nor by a changed address.
         let again = start + 60 * SECOND;
         binding.negotiate(again, address("192.0.2.1:4010"), agreed.ip());
-        for number in 0..20u16 {
-            let now = again + PACKET * u32::from(number);
-            assert_eq!(binding.admit(now, attacker, 3, number), Admission::Refused);
-        }
+        assert_refuses_a_stream(&mut binding, again, attacker);
         // A change to where the SIP does not come from opens the window to all.
         let moved = again + 60 * SECOND;
         binding.negotiate(moved, address("10.0.0.5:4000"), agreed.ip());

@@ -112,6 +112,18 @@ impl LocalDescription {
         self.say(local, sections)
     }
 
+    /// What a 2xx to an INVITE says: the answer to its offer, or an offer of ours where it has none.
+    pub fn answer_or_offer(
+        &mut self,
+        offer: Option<&SessionDescription>,
+        local: &LocalMedia,
+    ) -> Result<(Bytes, Option<NegotiatedMedia>), Unacceptable> {
+        match offer {
+            Some(offer) => self.answer(offer, local).map(|(answer, media)| (answer, Some(media))),
+            None => Ok((self.offer(local), None)),
+        }
+    }
+
     /// The answer to an offer, and what it comes to. Nothing changes where the offer is not acceptable.
     pub fn answer(
         &mut self,

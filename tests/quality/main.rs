@@ -5,6 +5,7 @@
 //! | --- | --- |
 //! | `line` | callers on a plane, and what the network does to their packets |
 //! | `speech` | what is said: the shipped prompts, and a synthesizer's voices beside them |
+//! | `tones` | tones: made, and found again |
 //! | `loss` | PESQ with and without loss, beside the codec's ceiling and spandsp's concealment |
 //! | `delay` | what we add from mouth to ear, with and without jitter |
 //! | `streams` | clocks that drift, packets that are late, twice or of another stream, silence that is not sent |
@@ -25,5 +26,6 @@ mod meeting;
 mod sounds;
 mod speech;
 mod streams;
+mod tones;
 mod wide;
 mod wideband;

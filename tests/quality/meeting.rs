@@ -1,7 +1,5 @@
 //! Who is heard in a meeting and how loud; what nobody hears.
 
-use std::f64::consts::TAU;
-
 use anteroom::media::{Background, PlaneCommand, PlaneEvent};
 use anteroom::words::ids::MeetingKey;
 use anteroom::words::media::{Codec, FRAME_SAMPLES};
@@ -9,23 +7,12 @@ use anteroom::words::media::{Codec, FRAME_SAMPLES};
 use super::line::{Bridge, key};
 use super::sounds::{bend, loudness};
 use super::speech;
+use super::tones::{part, tones};
 
 const AMPLITUDE: f64 = 3_600.0;
 
 fn tone(hz: f64, seconds: f64) -> Vec<i16> {
-    let samples = (seconds * 8_000.0) as usize;
-    (0..samples).map(|at| (AMPLITUDE * (TAU * hz * at as f64 / 8_000.0).sin()) as i16).collect()
-}
-
-/// The amplitude of a tone in some samples.
-fn part(samples: &[i16], hz: f64) -> f64 {
-    let (mut real, mut imaginary) = (0.0, 0.0);
-    for (at, &sample) in samples.iter().enumerate() {
-        let phase = TAU * hz * at as f64 / 8_000.0;
-        real += f64::from(sample) * phase.cos();
-        imaginary += f64::from(sample) * phase.sin();
-    }
-    2.0 * real.hypot(imaginary) / samples.len() as f64
+    tones(&[hz], AMPLITUDE, 8_000.0, seconds)
 }
 
 /// None of them near a DTMF tone, nor made of the others by what coding adds.
@@ -43,7 +30,7 @@ fn the_loudest_four_are_heard_and_nobody_hears_himself_or_another_meeting() {
     }
     bridge.run(180);
     let last = |caller: usize| &bridge.heard(caller)[bridge.heard(caller).len() - 100 * FRAME_SAMPLES..];
-    let heard = |caller: usize| TONES.map(|hz| part(last(caller), hz) > 500.0);
+    let heard = |caller: usize| TONES.map(|hz| part(last(caller), hz, 8_000.0) > 500.0);
     let by_listener = heard(listener);
     assert_eq!(by_listener.iter().filter(|&&is_heard| is_heard).count(), 4, "{by_listener:?}");
     for (place, &speaker) in speakers.iter().enumerate() {
@@ -51,7 +38,7 @@ fn the_loudest_four_are_heard_and_nobody_hears_himself_or_another_meeting() {
         expected[place] = false;
         assert_eq!(heard(speaker), expected);
         // 50 dB under what the others hear of him: the noise that coding makes.
-        let own = part(last(speaker), TONES[place]);
+        let own = part(last(speaker), TONES[place], 8_000.0);
         assert!(own < AMPLITUDE / 300.0, "{own} of {AMPLITUDE}");
     }
     let most = last(elsewhere).iter().map(|sample| sample.abs()).max().unwrap();

@@ -5,32 +5,26 @@ use std::process::Command;
 use anteroom::net::audio;
 use anteroom::words::prompt::Prompt;
 
-/// A pause between two sentences.
-const PAUSE: usize = 4_000;
-
-/// Prompts one after the other, in files of some eight seconds, as ITU-T P.862 wants them.
+/// The shipped prompts at 8 kHz.
 pub fn prompts() -> Vec<Vec<i16>> {
-    let mut files = Vec::new();
-    let mut file: Vec<i16> = vec![0; PAUSE];
-    for &prompt in Prompt::ALL {
-        file.extend(audio::shipped_prompt(prompt));
-        file.extend([0; PAUSE]);
-        if file.len() > 7 * 8_000 {
-            files.push(std::mem::replace(&mut file, vec![0; PAUSE]));
-        }
-    }
-    files
+    files(8_000, audio::shipped_prompt)
 }
 
 /// The same at 16 kHz.
 pub fn wide_prompts() -> Vec<Vec<i16>> {
+    files(16_000, audio::shipped_wide_prompt)
+}
+
+/// One after the other with pauses of half a second, in files of some eight seconds, as ITU-T P.862 wants them.
+fn files(rate: usize, shipped: fn(Prompt) -> Vec<i16>) -> Vec<Vec<i16>> {
+    let pause = vec![0; rate / 2];
     let mut files = Vec::new();
-    let mut file: Vec<i16> = vec![0; 2 * PAUSE];
+    let mut file = pause.clone();
     for &prompt in Prompt::ALL {
-        file.extend(audio::shipped_wide_prompt(prompt));
-        file.extend([0; 2 * PAUSE]);
-        if file.len() > 7 * 16_000 {
-            files.push(std::mem::replace(&mut file, vec![0; 2 * PAUSE]));
+        file.extend(shipped(prompt));
+        file.extend(&pause);
+        if file.len() > 7 * rate {
+            files.push(std::mem::replace(&mut file, pause.clone()));
         }
     }
     files

@@ -1,7 +1,5 @@
 //! Callers with G.722, among themselves and with others.
 
-use std::f64::consts::TAU;
-
 use anteroom::media::{Background, PlaneCommand, PlaneEvent};
 use anteroom::net::audio;
 use anteroom::words::ids::PlaybackKey;
@@ -11,24 +9,17 @@ use anteroom::words::prompt::Prompt;
 use super::line::{Bridge, key};
 use super::sounds::bend;
 use super::speech;
+use super::tones::{part, tones};
 
 const AMPLITUDE: f64 = 2_500.0;
 
-fn tones(rate: f64, seconds: f64, hz: &[f64]) -> Vec<i16> {
-    let sample = |at: usize| hz.iter().map(|hz| AMPLITUDE * (TAU * hz * at as f64 / rate).sin()).sum::<f64>() as i16;
-    (0..(seconds * rate) as usize).map(sample).collect()
+fn said(rate: f64, seconds: f64, hz: &[f64]) -> Vec<i16> {
+    tones(hz, AMPLITUDE, rate, seconds)
 }
 
-/// The amplitude of a tone in the last second.
-fn part(samples: &[i16], rate: f64, hz: f64) -> f64 {
-    let samples = &samples[samples.len() - rate as usize..];
-    let (mut real, mut imaginary) = (0.0, 0.0);
-    for (at, &sample) in samples.iter().enumerate() {
-        let phase = TAU * hz * at as f64 / rate;
-        real += f64::from(sample) * phase.cos();
-        imaginary += f64::from(sample) * phase.sin();
-    }
-    2.0 * real.hypot(imaginary) / samples.len() as f64
+/// How loud the last second has a tone, beside how loud it was said.
+fn loudness(heard: &[i16], rate: f64, hz: f64) -> f64 {
+    part(&heard[heard.len() - rate as usize..], hz, rate) / AMPLITUDE
 }
 
 #[test]
@@ -37,14 +28,14 @@ fn who_has_16_khz_hears_it_and_everybody_hears_everybody_else() {
     let [wide, narrow] = [Codec::G722, Codec::Pcmu].map(|codec| bridge.call(codec));
     let [hears_wide, hears_narrow] = [Codec::G722, Codec::Pcma].map(|codec| bridge.call(codec));
     bridge.admit(&[wide, narrow, hears_wide, hears_narrow]);
-    bridge.say(wide, &tones(16_000.0, 4.0, &[1_020.0, 5_310.0]), 0, |_| Some(2_000));
-    bridge.say(narrow, &tones(8_000.0, 4.0, &[440.0, 3_200.0]), 0, |_| Some(2_000));
+    bridge.say(wide, &said(16_000.0, 4.0, &[1_020.0, 5_310.0]), 0, |_| Some(2_000));
+    bridge.say(narrow, &said(8_000.0, 4.0, &[440.0, 3_200.0]), 0, |_| Some(2_000));
     bridge.run(180);
 
     // 1,020 and 5,310 Hz are the one's, 440 and 3,200 the other's; 2,690 is what 5,310 would be folded to at 8 kHz, 4,800 what
     // 3,200 would be mirrored to at 16.
     let heard = |caller: usize, rate: f64, hz: f64| {
-        let loudness = part(bridge.heard(caller), rate, hz) / AMPLITUDE;
+        let loudness = loudness(bridge.heard(caller), rate, hz);
         assert!(loudness < 0.02 || (0.85..1.2).contains(&loudness), "caller {caller}, {hz} Hz: {loudness}");
         loudness > 0.5
     };
@@ -88,7 +79,7 @@ fn signal_to_noise(said: &[i16], heard: &[i16]) -> f64 {
     (0..40).map(ratio).fold(f64::MIN, f64::max)
 }
 
-/// A hundred wait at different places of the music, and are admitted at once to somebody who speaks.
+/// Forty wait at different places of the music, and are admitted at once to somebody who speaks.
 #[test]
 fn from_the_music_into_the_meeting_without_a_click_and_soon_with_one_encoder_for_all() {
     let mut bridge = Bridge::new();
@@ -141,7 +132,7 @@ fn who_speaks_and_is_silent_again_hears_what_others_hear() {
     let speech: Vec<i16> = speech::wide_prompts().concat();
     let ticks = speech.len() / WIDE_FRAME_SAMPLES;
     bridge.say(speaker, &speech, 0, |_| Some(2_000));
-    let word = tones(16_000.0, 0.3, &[3_000.0]);
+    let word = said(16_000.0, 0.3, &[3_000.0]);
     let mut apart = Vec::new();
     let mut ends = 0;
     for tick in 0..ticks {
@@ -178,7 +169,7 @@ fn tones_of_a_wide_telephone_are_digits_and_are_heard_by_nobody() {
     let (caller, listener) = (bridge.call(Codec::G722), bridge.call(Codec::G722));
     bridge.admit(&[caller, listener]);
     let silence = vec![0; 4_800];
-    let press = |low: f64, high: f64| tones(16_000.0, 0.1, &[low, high]);
+    let press = |low: f64, high: f64| said(16_000.0, 0.1, &[low, high]);
     let said = [silence.clone(), press(770.0, 1_336.0), silence.clone(), press(941.0, 1_477.0), silence].concat();
     bridge.say(caller, &said, 0, |_| Some(2_000));
     bridge.run(80);
@@ -203,13 +194,13 @@ fn one_codec_after_the_other_in_one_call() {
     let mut bridge = Bridge::new();
     let (caller, speaker) = (bridge.call(Codec::Pcmu), bridge.call(Codec::G722));
     bridge.admit(&[caller, speaker]);
-    bridge.say(speaker, &tones(16_000.0, 8.0, &[1_020.0]), 0, |_| Some(2_000));
+    bridge.say(speaker, &said(16_000.0, 8.0, &[1_020.0]), 0, |_| Some(2_000));
     bridge.run(50);
     for codec in [Codec::G722, Codec::Pcma, Codec::G722] {
         bridge.renegotiate(caller, codec);
         bridge.run(75);
         let rate = if codec.is_wide() { 16_000.0 } else { 8_000.0 };
-        let loudness = part(bridge.heard(caller), rate, 1_020.0) / AMPLITUDE;
+        let loudness = loudness(bridge.heard(caller), rate, 1_020.0);
         assert!((0.85..1.2).contains(&loudness), "{codec}: {loudness}");
     }
     assert_eq!(bridge.codes(caller).len(), FRAME_SAMPLES);

@@ -5,8 +5,10 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anteroom::media::concealment::WideConcealment;
+use anteroom::net::audio;
 use anteroom::wire::g722::{Decoder, Encoder};
 use anteroom::words::media::Codec;
+use anteroom::words::prompt::Prompt;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
@@ -19,11 +21,9 @@ const SEEDS: u64 = 2;
 
 /// The shipped prompts at 16 kHz, one after another.
 fn prompts() -> Vec<i16> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("audio/en/16k");
-    let mut paths: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-    paths.sort();
-    let samples = |path| hound::WavReader::open(path).unwrap().into_samples::<i16>().map(Result::unwrap).collect();
-    paths.into_iter().flat_map::<Vec<i16>, _>(samples).collect()
+    let mut prompts = Prompt::ALL.to_vec();
+    prompts.sort_by_key(|prompt| prompt.key());
+    prompts.into_iter().flat_map(audio::shipped_wide_prompt).collect()
 }
 
 /// What spandsp makes of it.

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test file uses its own part of it")]
 
 pub mod postgres;
+mod program;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -15,6 +16,8 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anteroom::config::{Config, StoreConfig};
+
+pub use program::anteroom;
 
 /// How long a server may take to start on a busy machine.
 const START: Duration = Duration::from_secs(60);
@@ -365,17 +368,4 @@ fn collect(output: impl Read, log: &Log) {
         log.lines().push(line);
         log.grown.notify_all();
     }
-}
-
-/// The binary with these settings, in a folder of its own, so that no configuration of the machine is read.
-pub fn anteroom(folder: &Path, settings: &[String]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_anteroom"));
-    command.current_dir(folder).env_remove("RUST_LOG");
-    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("ANTEROOM_")) {
-        command.env_remove(name);
-    }
-    for setting in settings {
-        command.args(["--set", setting]);
-    }
-    command
 }

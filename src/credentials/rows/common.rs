@@ -4,7 +4,6 @@ use crate::credentials::budget::KNOWN_CALLERS_MAX;
 use crate::credentials::contract::{AuditEntry, Identity, StoreError, Timestamp, User};
 use crate::credentials::database::query::read_columns;
 use crate::credentials::database::{Ask, Row, Transaction, sql};
-use crate::credentials::rows::Change;
 use crate::credentials::settings::lobby_policy_from;
 use crate::credentials::store::CONFERENCE_ID_RESTS;
 use crate::words::answer::LobbyPolicy;
@@ -45,15 +44,15 @@ pub(in crate::credentials) fn user_lock(identity: &Identity) -> String {
 }
 
 /// An enabled user, or why nothing is changed.
-pub(super) async fn enabled_user(
+pub(in crate::credentials) async fn enabled_user(
     transaction: &mut Transaction,
     identity: &Identity,
-) -> Result<Result<User, Change>, StoreError> {
-    Ok(match user_by_identity(transaction, identity).await? {
-        None => Err(Change::NoUser),
-        Some(user) if !user.enabled => Err(Change::NotEnabled),
+) -> Result<User, StoreError> {
+    match user_by_identity(transaction, identity).await? {
+        None => Err(StoreError::NoUser(identity.clone())),
+        Some(user) if !user.enabled => Err(StoreError::NotEnabled(identity.clone())),
         Some(user) => Ok(user),
-    })
+    }
 }
 
 pub(in crate::credentials) async fn write_audit(

@@ -76,17 +76,6 @@ pub enum Enabling {
     ConferenceIdTaken,
 }
 
-/// What became of a change to one user. In all cases but the first nothing was done.
-#[derive(Debug)]
-pub enum Change {
-    Done(User),
-    NoUser,
-    NotEnabled,
-    ConferenceIdTaken,
-    /// The dial-in number that he was to have is not there.
-    NoNumber,
-}
-
 /// A right PIN: what is to be undone and remembered.
 #[derive(Debug)]
 pub struct RightPin<'a> {

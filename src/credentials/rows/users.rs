@@ -4,7 +4,7 @@ use super::common::{
     enabled_user, forget_callers_and_counts, is_taken, lowered, retire, search_text, user_by_identity, user_from,
     user_lock, write_audit,
 };
-use super::{Change, Enabling, NewPin, NewUser, Rows};
+use super::{Enabling, NewPin, NewUser, Rows};
 use crate::credentials::contract::{AuditEntry, Identity, Page, StoreError, User, UserChange};
 use crate::credentials::database::{Ask, Transaction, damaged, sql};
 use crate::credentials::outbox::{self, NewMail};
@@ -114,12 +114,9 @@ impl Rows {
         identity: &Identity,
         audit: &AuditEntry,
         mail: Option<&NewMail>,
-    ) -> Result<Change, StoreError> {
+    ) -> Result<User, StoreError> {
         let mut transaction = self.database.change(&user_lock(identity)).await?;
-        let user = match enabled_user(&mut transaction, identity).await? {
-            Ok(user) => user,
-            Err(refused) => return Ok(refused),
-        };
+        let user = enabled_user(&mut transaction, identity).await?;
         retire(&mut transaction, user.key, false, audit.at).await?;
         forget_callers_and_counts(&mut transaction, user.key).await?;
         outbox::withdraw_pins(&mut transaction, user.key, audit.at).await?;
@@ -139,16 +136,13 @@ impl Rows {
         identity: &Identity,
         change: &UserChange,
         audit: &AuditEntry,
-    ) -> Result<Change, StoreError> {
+    ) -> Result<User, StoreError> {
         let mut transaction = self.database.change(&user_lock(identity)).await?;
-        let user = match enabled_user(&mut transaction, identity).await? {
-            Ok(user) => user,
-            Err(refused) => return Ok(refused),
-        };
+        let user = enabled_user(&mut transaction, identity).await?;
         if let Some(Some(number)) = change.number {
             let find = sql("SELECT number_key FROM numbers WHERE number_key = $1").bind(number);
             if transaction.optional(find).await?.is_none() {
-                return Ok(Change::NoNumber);
+                return Err(StoreError::NotThere { what: "such number for", name: identity.to_string() });
             }
         }
         let name = change.name.as_ref().unwrap_or(&user.name);
@@ -174,12 +168,9 @@ impl Rows {
         pin: &NewPin,
         audit: &AuditEntry,
         mail: Option<&NewMail>,
-    ) -> Result<Change, StoreError> {
+    ) -> Result<User, StoreError> {
         let mut transaction = self.database.change(&user_lock(identity)).await?;
-        let user = match enabled_user(&mut transaction, identity).await? {
-            Ok(user) => user,
-            Err(refused) => return Ok(refused),
-        };
+        let user = enabled_user(&mut transaction, identity).await?;
         let update = sql("UPDATE users SET pin_hash = $2, pin_digits = $3, pin_set_at = $4,
                                           pin_generation = pin_generation + 1
              WHERE user_key = $1")
@@ -194,21 +185,18 @@ impl Rows {
         finish(transaction, &user, audit, mail).await
     }
 
-    /// Retires the old one. `audit` is told which that was.
+    /// Retires the old one; `audit` is told which that was. `None`: the new one is taken, and nothing was done.
     pub async fn replace_conference_id(
         &self,
         identity: &Identity,
         id: ConferenceId,
         audit: &AuditEntry,
         mail: Option<&NewMail>,
-    ) -> Result<Change, StoreError> {
+    ) -> Result<Option<User>, StoreError> {
         let mut transaction = self.database.change(&user_lock(identity)).await?;
-        let user = match enabled_user(&mut transaction, identity).await? {
-            Ok(user) => user,
-            Err(refused) => return Ok(refused),
-        };
+        let user = enabled_user(&mut transaction, identity).await?;
         if is_taken(&mut transaction, &id, audit.at).await? {
-            return Ok(Change::ConferenceIdTaken);
+            return Ok(None);
         }
         retire(&mut transaction, user.key, true, audit.at).await?;
         let update =
@@ -217,7 +205,7 @@ impl Rows {
         put_search_text(&mut transaction, &user, Some(&id)).await?;
         let old = user.conference_id.map_or_else(|| "none".to_owned(), |id| id.to_string());
         let detail = format!("from {old} to {id} {}", audit.detail).trim_end().to_owned();
-        finish(transaction, &user, &AuditEntry { detail, ..audit.clone() }, mail).await
+        finish(transaction, &user, &AuditEntry { detail, ..audit.clone() }, mail).await.map(Some)
     }
 }
 
@@ -239,12 +227,12 @@ async fn finish(
     user: &User,
     audit: &AuditEntry,
     mail: Option<&NewMail>,
-) -> Result<Change, StoreError> {
+) -> Result<User, StoreError> {
     write_audit(&mut transaction, audit).await?;
     if let Some(mail) = mail {
         outbox::write(&mut transaction, mail, user.key, audit.at).await?;
     }
     let after = user_by_identity(&mut transaction, &user.identity).await?;
     transaction.commit().await?;
-    after.map(Change::Done).ok_or_else(|| damaged("a user that was just changed is not there"))
+    after.ok_or_else(|| damaged("a user that was just changed is not there"))
 }

@@ -71,11 +71,7 @@ impl InviteSession {
         let Phase::Invited(invited) = &self.phase else {
             return Err(self.not_invited());
         };
-        let described = match &invited.request.offer {
-            Some(offer) => self.description.answer(offer, &local).map(|(answer, media)| (answer, Some(media))),
-            None => Ok((self.description.offer(&local), None)),
-        };
-        let (description, media) = match described {
+        let (description, media) = match self.description.answer_or_offer(invited.request.offer.as_ref(), &local) {
             Ok(described) => described,
             Err(unacceptable) => {
                 let why = unacceptable.why.clone();
@@ -179,13 +175,7 @@ impl InviteSession {
         if !common.has_room() {
             return Err(Rejection::unavailable(common.config.retry_after_s, "too many transactions"));
         }
-        let (description, media) = match &request.offer {
-            Some(offer) => {
-                let (answer, media) = self.description.answer(offer, &local)?;
-                (answer, Some(media))
-            }
-            None => (self.description.offer(&local), None),
-        };
+        let (description, media) = self.description.answer_or_offer(request.offer.as_ref(), &local)?;
         // Whoever sends a new INVITE has seen the 200 to the last one, though its ACK is late or lost (RFC 5407
         // section 3.1.5).
         self.handle_acknowledged(now, common, None);
