@@ -8,11 +8,11 @@
 //!  control plane (one tokio task)                          media plane (one plain thread per core)
 //!  ──────────────────────────────                          ───────────────────────────────────────
 //!  SIP datagram or stream                                  RTP datagram
-//!     │  net::sip_udp, net::sip_tcp                           │  net::media_thread (recvmmsg)
+//!     │  net::sip_udp, net::sip_tcp                           │  net::media_loop, net::udp_drain
 //!     ▼                                                       ▼
 //!  wire::sip        bytes → message                        wire::rtp        bytes → packet
 //!     ▼                                                       ▼
-//!  sip              transaction → dialog → session         media::receiver  source, sequence, loss
+//!  sip              transaction → dialog → session         media::leg       source, sequence, loss
 //!     ▼                                                       ▼
 //!  engine           session ↔ attendant ↔ meeting ◀─digit─ media::dtmf      events, INFO, tones → one digit a press
 //!     ▼                                                       ▼

@@ -1,7 +1,7 @@
 //! The figures of Anteroom: what a call costs, measured beside what no program can leave out, in one run on one machine.
 //!
 //! ```text
-//! cargo bench --bench figures                          everything, some six minutes
+//! cargo bench --bench figures                          everything, some ten minutes
 //! cargo bench --bench figures -- --quick               everything, below one minute, roughly
 //! cargo bench --bench figures -- --calls 3000 --only waiting
 //! cargo bench --bench figures -- --json                one JSON document on standard output
@@ -23,7 +23,7 @@
 //! | [`keys`], [`sounds`] | what callers type and say, and by what they know the music |
 //! | [`delivery`] | packets, and gaps between them |
 //! | [`batch`], [`clock`] | many datagrams in one call, each with the kernel's time |
-//! | [`process`] | what a process costs, and how busy the machine is |
+//! | [`process`], `tests/support/program.rs` | what a process costs, and how busy the machine is; how the server's is started |
 //! | [`plan`], [`report`] | how much is measured, and how it is told |
 
 mod argon2;

@@ -131,12 +131,6 @@ impl Store {
         Ok(())
     }
 
-    /// Signs an account out everywhere.
-    pub async fn close_sessions_of(&self, account: AccountKey) -> Result<(), StoreError> {
-        self.database().execute(sql("DELETE FROM sessions WHERE account_key = $1").bind(account)).await?;
-        Ok(())
-    }
-
     // ── tokens ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
     /// A token for a program; its secret, told this once.

@@ -137,20 +137,6 @@ impl Store {
         Ok(removed)
     }
 
-    pub async fn set_default_number(&self, actor: &Actor, key: NumberKey) -> Result<Number, StoreError> {
-        let mut transaction = self.database().change("numbers").await?;
-        let before = number(&mut transaction, key).await?;
-        if before.is_default {
-            return Ok(before);
-        }
-        transaction.execute(sql("UPDATE numbers SET is_default = FALSE WHERE is_default")).await?;
-        transaction.execute(sql("UPDATE numbers SET is_default = TRUE WHERE number_key = $1").bind(key)).await?;
-        let audit = audit_entry(self.now(), actor, "number.default", &before.number, "");
-        write_audit(&mut transaction, &audit).await?;
-        transaction.commit().await?;
-        Ok(Number { is_default: true, ..before })
-    }
-
     /// Takes the configuration's numbers over into a store that never had any: afterwards they are the administrators'.
     pub async fn seed_numbers(&self, numbers: &[NewNumber]) -> Result<(), StoreError> {
         if numbers.is_empty() || self.rows().fact(SEEDED).await?.is_some() {

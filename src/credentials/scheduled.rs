@@ -164,10 +164,6 @@ impl Store {
         self.database().all(list).await?.iter().map(meeting_from).collect()
     }
 
-    pub async fn meeting(&self, key: ConferenceKey) -> Result<ScheduledMeeting, StoreError> {
-        self.open_meeting(meeting(&mut self.database(), key).await?)
-    }
-
     pub async fn meeting_by_id(&self, id: &ConferenceId) -> Result<ScheduledMeeting, StoreError> {
         let row =
             self.database().optional(sql("SELECT * FROM shown_meetings WHERE conference_id = $1").bind(id)).await?;

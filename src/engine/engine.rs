@@ -375,7 +375,7 @@ impl Engine {
             source: incoming.flow.remote,
         };
         let attendant = Attendant::new(key, incoming.asserted_identity, self.settings.attendant.clone());
-        self.outputs.push_back(Output::Event(Event::CallArrived { call: key, at: now, caller: caller.clone() }));
+        self.outputs.push_back(Output::Event(Event::CallArrived { call: key, caller: caller.clone() }));
         self.calls.insert(key, Call::new(key, session, attendant, caller, now));
         self.sessions.insert(session, key);
         let address = self.settings.rtp_address.unwrap_or(incoming.flow.local.ip());

@@ -87,7 +87,8 @@ impl Measures {
         self.handle.render()
     }
 
-    /// Keeps the histograms small; to be called now and then.
+    /// Counts what the histograms were told. To be called now and then: each call's figure is kept until then, where nobody
+    /// scrapes for ever.
     pub fn upkeep(&self) {
         self.handle.run_upkeep();
     }

@@ -25,7 +25,7 @@ struct CallSpan {
 impl Story {
     pub fn tell(&mut self, event: &Event) {
         match event {
-            Event::CallArrived { call, caller, .. } => self.open(*call, caller),
+            Event::CallArrived { call, caller } => self.open(*call, caller),
             Event::RequestRefused { source, method, status, caller, called, why, suppressed } => {
                 let suppressed = Some(suppressed).filter(|count| **count > 0);
                 info!(%source, method, answered = status, from = caller, to = called, suppressed, "request refused: {why}");

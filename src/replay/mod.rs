@@ -100,6 +100,10 @@ pub fn run(fixtures: &[PathBuf], options: &Options) -> Result<Report, RunError> 
 /// Plays fixtures that were read before.
 pub fn play(fixtures: &[Fixture], options: &Options) -> Result<Report, RunError> {
     let target = Target::resolve(&options.to)?;
+    // The first one is checked as it begins.
+    for fixture in fixtures.iter().skip(1) {
+        scene::check(fixture, &options.sounds).map_err(RunError::Scene)?;
+    }
     if let Some(folder) = &options.recordings {
         make_folder(folder)?;
     }

@@ -60,6 +60,7 @@ impl Organization {
         due.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while !self.control.is_closed() {
             due.tick().await;
+            self.measures.upkeep();
             let looked = self.look(&mut known).await;
             match (looked, known.away) {
                 (Err(error), false) => {

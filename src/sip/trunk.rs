@@ -107,10 +107,6 @@ impl TrunkTable {
     pub fn iter(&self) -> impl Iterator<Item = &Trunk> {
         self.trunks.iter()
     }
-
-    pub fn is_empty(&self) -> bool {
-        self.trunks.is_empty()
-    }
 }
 
 #[cfg(test)]

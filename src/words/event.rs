@@ -12,7 +12,7 @@ use super::media::{Codec, Direction, LegStatistics};
 #[derive(Debug, Clone)]
 pub enum Event {
     /// An INVITE that became a call. What stands here names the call in every later line.
-    CallArrived { call: CallKey, at: Instant, caller: Caller },
+    CallArrived { call: CallKey, caller: Caller },
     /// A request that never became a call, and why.
     RequestRefused {
         source: SocketAddr,

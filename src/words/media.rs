@@ -126,15 +126,6 @@ impl Direction {
     pub fn receives(self) -> bool {
         matches!(self, Direction::SendRecv | Direction::RecvOnly)
     }
-
-    /// What an answer says to an offer (RFC 3264 section 6.1), and what the peer's value means for us.
-    pub fn mirrored(self) -> Direction {
-        match self {
-            Direction::SendOnly => Direction::RecvOnly,
-            Direction::RecvOnly => Direction::SendOnly,
-            same => same,
-        }
-    }
 }
 
 /// What offer and answer agreed on for one call.

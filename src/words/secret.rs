@@ -87,10 +87,6 @@ impl Secret {
     pub fn with_capacity(bytes: usize) -> Secret {
         Secret(String::with_capacity(bytes))
     }
-
-    pub fn clear(&mut self) {
-        self.0.zeroize();
-    }
 }
 
 impl PartialEq for Secret {

@@ -290,10 +290,14 @@ fn answers_go_where_the_question_came_from() {
         let [sent] = &peer.drain_transmits()[..] else { panic!() };
         let Message::Response(answer) = Message::parse(&sent.bytes).unwrap() else { panic!() };
         let via = answer.headers.top_via().unwrap();
-        (sent.flow.remote.to_string(), via.received().map(|ip| ip.to_string()), via.rport())
+        let param = |name| via.params.get(name).map(|value| String::from_utf8_lossy(value).into_owned());
+        (sent.flow.remote.to_string(), param("received"), param("rport"))
     };
     let source = Some("198.51.100.7".to_string());
-    assert_eq!(sent_to(&mut peer, "10.0.0.1:5070;rport"), ("198.51.100.7:33333".into(), source.clone(), Some(33333)));
+    assert_eq!(
+        sent_to(&mut peer, "10.0.0.1:5070;rport"),
+        ("198.51.100.7:33333".into(), source.clone(), Some("33333".into()))
+    );
     assert_eq!(sent_to(&mut peer, "10.0.0.1:5070"), ("198.51.100.7:5070".into(), source.clone(), None));
     assert_eq!(sent_to(&mut peer, "pc.example.com"), ("198.51.100.7:5060".into(), source, None));
     assert_eq!(sent_to(&mut peer, "198.51.100.7:33333"), ("198.51.100.7:33333".into(), None, None));

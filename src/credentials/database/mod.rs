@@ -106,14 +106,6 @@ impl Database {
             }
         }
     }
-
-    /// For people: which of the two.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Database::Sqlite(_) => "SQLite",
-            Database::Postgres(_) => "PostgreSQL",
-        }
-    }
 }
 
 impl Transaction {

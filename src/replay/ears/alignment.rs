@@ -220,10 +220,6 @@ impl Track {
         Track { alignment, compared: heard_to, last_alike: heard_to, unlike_frames: 0 }
     }
 
-    pub fn reference(&self) -> &Arc<Reference> {
-        self.alignment.reference()
-    }
-
     /// Where on the line the sound ends; a loop never does.
     fn end(&self) -> Option<i64> {
         let reference = self.alignment.reference();

@@ -217,6 +217,16 @@ fn the_fixtures_are_all_checked_before_the_first_is_played() {
     };
     let error = run(&[PathBuf::from("no-such-fixture.toml")], &options).unwrap_err().to_string();
     assert!(error.starts_with("no-such-fixture.toml: "), "{error}");
+    let fixtures = ["1", "no-such-prompt"].map(|prompt| {
+        let steps = format!("steps = [{{ hears = \"prompt:{prompt}\" }}]");
+        let text = format!("title = \"t\"\n[[caller]]\nname = \"Anna\"\n{steps}");
+        FixtureFile::parse(Path::new(prompt), text).unwrap().resolve(&options.variables).unwrap()
+    });
+    let recordings = std::env::temp_dir().join(format!("anteroom-replay-{}", std::process::id()));
+    let recorded = Options { recordings: Some(recordings.clone()), ..options.clone() };
+    let error = play(&fixtures, &recorded).unwrap_err().to_string();
+    assert!(error.starts_with("no-such-prompt: "), "{error}");
+    assert!(!recordings.exists(), "nothing was played");
     let error = play(&[], &Options { to: "8000".into(), ..options }).unwrap_err().to_string();
     assert!(error.starts_with("--to: "), "{error}");
 }

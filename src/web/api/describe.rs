@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{self, ContentBuilder, RefOr, ResponseBuilder};
-use utoipa::{IntoResponses, Modify, OpenApi, PartialSchema, ToSchema};
+use utoipa::{IntoResponses, Modify, OpenApi, ToSchema};
 
 use super::super::problem::Problem;
 
@@ -89,9 +89,4 @@ impl IntoResponses for Refusals {
         })
         .collect()
     }
-}
-
-/// The schema of a text, for values that are texts outside and types of their own inside.
-pub fn text() -> RefOr<openapi::Schema> {
-    String::schema()
 }

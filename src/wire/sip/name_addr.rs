@@ -142,7 +142,7 @@ mod tests {
         assert_eq!(address.to_bytes(), "<sip:caller@example.net>;tag=2234923");
 
         let address = parse("<sip:gw.example.net;unknownparam>");
-        assert!(address.params.is_empty());
+        assert_eq!(address.params, Params::new());
         assert!(address.uri.as_sip().unwrap().params.has("unknownparam"));
     }
 

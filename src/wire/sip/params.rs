@@ -60,14 +60,6 @@ impl Params {
         self.0.retain(|param| !param.name.eq_ignore_ascii_case(name.as_bytes()));
     }
 
-    pub fn iter(&self) -> impl Iterator<Item = &Param> {
-        self.0.iter()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
     /// Each parameter with the `;` before it.
     pub fn write_to(&self, out: &mut Vec<u8>) {
         for param in &self.0 {

@@ -28,7 +28,6 @@ use super::message::{Message, Request, Response};
 use super::method::Method;
 use super::name_addr::NameAddr;
 use super::scan::{ValueError, cut, number, piece, split, trim};
-use super::status::reason_phrase;
 use super::uri::Uri;
 use super::via::Via;
 
@@ -120,7 +119,6 @@ pub struct ParseError {
 #[derive(Debug, Clone)]
 pub struct Answer {
     pub status: u16,
-    pub reason: &'static str,
     pub request: Box<PartialRequest>,
 }
 
@@ -128,8 +126,6 @@ pub struct Answer {
 #[derive(Debug, Clone)]
 pub struct PartialRequest {
     pub method: Method,
-    /// Where it could be read.
-    pub uri: Option<Uri>,
     pub headers: Headers,
 }
 
@@ -159,7 +155,7 @@ impl Message {
                 let uri = piece(&bytes, uri);
                 match checked_request(&method, &uri, &headers, &piece(&bytes, after_head), fault) {
                     Ok((uri, body)) => Ok(Message::Request(Request { method, uri, headers, body })),
-                    Err(fault) => Err(ParseError { answer: answer(&fault, method, &uri, headers), fault }),
+                    Err(fault) => Err(ParseError { answer: answer(&fault, method, headers), fault }),
                 }
             }
             StartLine::Response { status, reason } => {
@@ -314,14 +310,9 @@ fn body(headers: &Headers, after_head: &Bytes) -> Result<Bytes, Fault> {
 }
 
 /// An ACK is never answered (RFC 3261 section 17.1.1.2), nor is what has not all of the headers that an answer copies.
-fn answer(fault: &Fault, method: Method, uri: &Bytes, headers: Headers) -> Option<Answer> {
+fn answer(fault: &Fault, method: Method, headers: Headers) -> Option<Answer> {
     let can_answer = method != Method::Ack && MANDATORY.iter().all(|name| headers.contains(name));
-    let status = fault.status();
-    can_answer.then(|| Answer {
-        status,
-        reason: reason_phrase(status),
-        request: Box::new(PartialRequest { method, uri: Uri::parse_bytes(uri).ok(), headers }),
-    })
+    can_answer.then(|| Answer { status: fault.status(), request: Box::new(PartialRequest { method, headers }) })
 }
 
 #[cfg(test)]
@@ -508,7 +499,6 @@ mod tests {
         let headers = HEADERS.replace("<sip:c@d>", "\"c <sip:c@d>");
         let answer = options(&headers).unwrap_err().answer.unwrap();
         assert_eq!(answer.request.method, Method::Options);
-        assert_eq!(answer.request.uri.unwrap().to_bytes(), "sip:c@d");
         let response = Response::answering(&answer.request.headers, answer.status, Some("t"));
         assert!(response.write().starts_with(b"SIP/2.0 400 Bad Request\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK1\r\n"));
     }

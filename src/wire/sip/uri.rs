@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use bytes::Bytes;
 
@@ -168,19 +168,6 @@ impl Uri {
         }
     }
 
-    /// `sip:user@address:port`, the user escaped where it must be.
-    pub fn sip(user: Option<&str>, address: SocketAddr) -> Uri {
-        Uri::Sip(SipUri {
-            secure: false,
-            user: user.map(escape_user),
-            password: None,
-            host: address.ip().into(),
-            port: Some(address.port()),
-            params: Params::new(),
-            headers: None,
-        })
-    }
-
     /// The user part without escapes, or the number of a `tel:` URI. Lossy, for showing and comparing.
     pub fn user(&self) -> Option<Cow<'_, str>> {
         let text = match self {
@@ -303,24 +290,6 @@ impl TelUri {
         }
         Ok(TelUri { number: piece(whole, number), params: Params::parse(whole, params)? })
     }
-
-    /// The number without visual separators: digits, `*`, `#`, hex letters, and a leading `+`.
-    pub fn digits(&self) -> String {
-        unescape(&self.number).iter().filter(|byte| !b"-.()".contains(byte)).map(|&byte| char::from(byte)).collect()
-    }
-}
-
-/// Escapes what can't stand in a user part (RFC 3261 section 25.1: `user`).
-fn escape_user(user: &str) -> Bytes {
-    let mut out = Vec::with_capacity(user.len());
-    for byte in user.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-_.!~*'()&=+$,;?/".contains(&byte) {
-            out.push(byte);
-        } else {
-            out.extend_from_slice(format!("%{byte:02X}").as_bytes());
-        }
-    }
-    out.into()
 }
 
 impl fmt::Display for SipUri {
@@ -430,16 +399,8 @@ mod tests {
     }
 
     #[test]
-    fn a_user_of_ours_is_escaped() {
-        let uri = Uri::sip(Some("a b@c\r\n%#é"), "[2001:db8::1]:5060".parse().unwrap());
-        assert_eq!(uri.to_bytes(), "sip:a%20b%40c%0D%0A%25%23%C3%A9@[2001:db8::1]:5060");
-        assert_eq!(Uri::parse(&uri.to_bytes()).unwrap().user().unwrap(), "a b@c\r\n%#é");
-    }
-
-    #[test]
     fn telephone_numbers() {
         let Uri::Tel(uri) = Uri::parse(b"tel:+1-201-555-0123;phone-context=example.com").unwrap() else { panic!() };
-        assert_eq!(uri.digits(), "+12015550123");
         assert_eq!(uri.params.get("phone-context").unwrap(), "example.com");
         assert_eq!(Uri::Tel(uri).to_bytes(), "tel:+1-201-555-0123;phone-context=example.com");
         assert!(Uri::parse(b"tel:").is_err());

@@ -1,12 +1,12 @@
 //! Via (RFC 3261 section 20.42), with `rport` (RFC 3581).
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use bytes::Bytes;
 
 use super::params::Params;
-use super::scan::{ValueError, cut, is_token, number, piece, trim};
+use super::scan::{ValueError, cut, is_token, piece, trim};
 use super::uri::Host;
 
 /// What a branch begins with when it identifies a transaction (RFC 3261 section 8.1.1.7).
@@ -104,18 +104,6 @@ impl Via {
         self.params.has("rport")
     }
 
-    /// `rport` as the server filled it in.
-    pub fn rport(&self) -> Option<u16> {
-        self.params.get("rport").and_then(|port| number(port))
-    }
-
-    /// `received`, with or without brackets around an IPv6 address (RFC 5118 section 4.5).
-    pub fn received(&self) -> Option<IpAddr> {
-        let text = std::str::from_utf8(self.params.get("received")?).ok()?;
-        let text = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
-        text.parse().ok()
-    }
-
     /// Writes down where the request came from: `received` where it differs from sent-by or `rport` is asked for
     /// (RFC 3261 section 18.2.1, RFC 3581 section 4), and `rport`'s value. A `received` of the sender's own is not believed.
     pub fn stamp(&mut self, source: SocketAddr) {
@@ -203,16 +191,6 @@ mod tests {
         assert_eq!(stamped("SIP/2.0/UDP 192.0.2.9;received=1.2.3.4", source), "SIP/2.0/UDP 192.0.2.9");
         let mapped: SocketAddr = "[::ffff:192.0.2.9]:5060".parse().unwrap();
         assert_eq!(stamped("SIP/2.0/UDP 192.0.2.9", mapped), "SIP/2.0/UDP 192.0.2.9");
-    }
-
-    #[test]
-    fn received_with_and_without_brackets() {
-        let address: IpAddr = "2001:db8::9:255".parse().unwrap();
-        assert_eq!(parse("SIP/2.0/UDP [2001:db8::9:1];received=[2001:db8::9:255];branch=z").received(), Some(address));
-        assert_eq!(parse("SIP/2.0/UDP [2001:db8::9:1];received=2001:db8::9:255;branch=z").received(), Some(address));
-        assert_eq!(parse("SIP/2.0/UDP h;received=host").received(), None);
-        assert_eq!(parse("SIP/2.0/UDP h;rport=5060").rport(), Some(5060));
-        assert_eq!(parse("SIP/2.0/UDP h;rport=66000").rport(), None);
     }
 
     #[test]

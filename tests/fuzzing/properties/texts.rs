@@ -17,7 +17,7 @@ pub fn fixture(bytes: &[u8]) {
         Ok(fixture) => fixture,
         Err(error) => return one_line(&error.to_string(), text),
     };
-    let _ = (fixture.server().users(), fixture.server().setting_assignments(), fixture.server().settings_toml());
+    let _ = (fixture.server().users(), fixture.server().settings_toml());
     // A fuzzer has no business with files; what they hold is the property below.
     if text.contains("wav:") || text.contains("pcap:") || text.contains("\\") {
         return;

@@ -65,7 +65,7 @@ impl World {
             Output::Media(command) => self.media(command),
             Output::Lookup { call, lookup, question, origin } => self.ask(call, lookup, question, &origin),
             Output::Event(event) => {
-                if let Event::CallArrived { call, caller, .. } = &event {
+                if let Event::CallArrived { call, caller } = &event {
                     let phone = self.phones.iter().position(|phone| phone.sip.ip() == caller.source.ip()).unwrap();
                     let asserted = self.plan.phones[phone].asserted.map(|conference| self.store.organizer(conference));
                     self.model.call_arrived(*call, phone, asserted);
@@ -80,7 +80,7 @@ impl World {
 
     pub(super) fn tell_event(&mut self, event: &Event) {
         match event {
-            Event::CallArrived { call, caller, .. } => {
+            Event::CallArrived { call, caller } => {
                 self.tell(|| format!("{call} is {} of {}", caller.sip_call_id, caller.source));
             }
             Event::RequestRefused { method, status, why, .. } => {
