@@ -2,10 +2,12 @@
 //!
 //! ```text
 //!   each 20 ms:  what was received since   handle_rtp, handle_rtcp
-//!                tick:  1. every leg listens: jitter buffer, keys, and who speaks asks for the floor of his meeting
+//!                tick:  1. every leg listens: jitter buffer, keys, and who speaks asks for the floor of his meeting;
+//!                          who is in none speaks, too: one packet
 //!                       2. every meeting gives its floor, and the voices of those who have it are summed
-//!                       3. every leg speaks: one packet, in the order of the slots, so that a leg more or less
-//!                          changes nobody's timing
+//!                       3. who is in a meeting speaks
+//!
+//!                       in the order of the slots, so that a leg more or less changes nobody's timing
 //! ```
 
 use std::collections::{HashMap, VecDeque};
@@ -73,7 +75,12 @@ pub struct Plane {
     meetings_by_key: HashMap<MeetingKey, usize>,
     events: VecDeque<PlaneEvent>,
     events_dropped: u64,
+    /// Legs, in the tick that goes on.
+    closed: usize,
+    // Scratch space.
     frame: ReceivedFrame,
+    packet: [u8; PACKET_BYTES],
+    report: [u8; REPORT_BYTES_MAX],
 }
 
 struct Seat {
@@ -109,7 +116,10 @@ impl Plane {
             meetings_by_key: HashMap::new(),
             events: VecDeque::with_capacity(EVENTS_MAX),
             events_dropped: 0,
+            closed: 0,
             frame: ReceivedFrame::default(),
+            packet: [0; PACKET_BYTES],
+            report: [0; REPORT_BYTES_MAX],
         }
     }
 
@@ -328,11 +338,35 @@ impl Plane {
     /// One frame for every leg, due at [`Plane::next_tick_at`]. `out` sends: slot, stream, destination, datagram. Returns
     /// how many legs were closed in it.
     pub fn tick(&mut self, out: &mut impl FnMut(usize, Stream, SocketAddr, &[u8])) -> usize {
-        let now = self.next_tick_at;
-        self.next_tick_at = now + FRAME;
-        self.listen(now);
+        for slot in 0..self.slots.len() {
+            self.take_turn(slot, out);
+        }
+        self.finish_tick(out)
+    }
+
+    /// What of the coming tick one leg can do by itself: it listens; and who is in no meeting speaks. [`Plane::tick`] in parts,
+    /// for who brings each leg what came for it just before: then all of a leg is looked at once, and is in the processor's
+    /// cache meanwhile. Once for each slot, in their order, and then [`Plane::finish_tick`].
+    pub fn take_turn(&mut self, slot: usize, out: &mut impl FnMut(usize, Stream, SocketAddr, &[u8])) {
+        self.listen(slot);
+        if self.slots.get(slot).and_then(Option::as_ref).is_some_and(|seat| seat.meeting.is_none()) {
+            self.speak(slot, out);
+        }
+    }
+
+    /// The meetings are mixed, and who is in one speaks. Returns how many legs were closed in this tick.
+    pub fn finish_tick(&mut self, out: &mut impl FnMut(usize, Stream, SocketAddr, &[u8])) -> usize {
         self.mix();
-        self.speak(now, out)
+        for slot in 0..self.slots.len() {
+            if self.slots.get(slot).and_then(Option::as_ref).is_some_and(|seat| seat.meeting.is_some()) {
+                self.speak(slot, out);
+            }
+        }
+        for meeting in self.meetings.iter_mut().flatten() {
+            meeting.mixer.clear();
+        }
+        self.next_tick_at += FRAME;
+        std::mem::take(&mut self.closed)
     }
 
     /// After a stall: this many ticks are left out. Nothing is sent for them; what was received for them is not heard.
@@ -343,37 +377,33 @@ impl Plane {
         }
     }
 
-    fn listen(&mut self, now: Instant) {
-        for meeting in self.meetings.iter_mut().flatten() {
-            meeting.mixer.clear();
+    fn listen(&mut self, slot: usize) {
+        let now = self.next_tick_at;
+        let Some(Some(seat)) = self.slots.get_mut(slot) else { return };
+        let pressed = seat.leg.listen(now, &mut self.frame);
+        let meeting = seat.meeting.and_then(|index| self.meetings.get_mut(index)).and_then(Option::as_mut);
+        let (asks, turned) = seat.leg.asks_for_the_floor(meeting.is_some());
+        if let Some(meeting) = meeting {
+            if let Some(level) = asks {
+                meeting.floor.ask(slot, level);
+            }
+            if seat.leg.is_wide() {
+                meeting.mixer.widen();
+            }
         }
-        for slot in 0..self.slots.len() {
-            let Some(Some(seat)) = self.slots.get_mut(slot) else { continue };
-            let pressed = seat.leg.listen(now, &mut self.frame);
-            let meeting = seat.meeting.and_then(|index| self.meetings.get_mut(index)).and_then(Option::as_mut);
-            let (asks, turned) = seat.leg.asks_for_the_floor(meeting.is_some());
-            if let Some(meeting) = meeting {
-                if let Some(level) = asks {
-                    meeting.floor.ask(slot, level);
-                }
-                if seat.leg.is_wide() {
-                    meeting.mixer.widen();
-                }
-            }
-            let call = seat.leg.call();
-            let silent = seat.leg.frames_without_packet() == self.silent_after_frames;
-            if seat.closing {
-                continue;
-            }
-            if let Some(digit) = pressed {
-                self.tell(PlaneEvent::Digit { call, digit, method: DigitMethod::InBand });
-            }
-            if let Some(talking) = turned {
-                self.tell(PlaneEvent::Talking { call, talking });
-            }
-            if silent {
-                self.tell(PlaneEvent::MediaSilent { call });
-            }
+        let call = seat.leg.call();
+        let silent = seat.leg.frames_without_packet() == self.silent_after_frames;
+        if seat.closing {
+            return;
+        }
+        if let Some(digit) = pressed {
+            self.tell(PlaneEvent::Digit { call, digit, method: DigitMethod::InBand });
+        }
+        if let Some(talking) = turned {
+            self.tell(PlaneEvent::Talking { call, talking });
+        }
+        if silent {
+            self.tell(PlaneEvent::MediaSilent { call });
         }
     }
 
@@ -403,41 +433,36 @@ impl Plane {
         }
     }
 
-    fn speak(&mut self, now: Instant, out: &mut impl FnMut(usize, Stream, SocketAddr, &[u8])) -> usize {
-        let mut closed = 0;
+    fn speak(&mut self, slot: usize, out: &mut impl FnMut(usize, Stream, SocketAddr, &[u8])) {
+        let now = self.next_tick_at;
         let clock = now.saturating_duration_since(self.epoch);
-        let mut packet = [0; PACKET_BYTES];
-        let mut report = [0; REPORT_BYTES_MAX];
-        for slot in 0..self.slots.len() {
-            let Some(place) = self.slots.get_mut(slot) else { continue };
-            let Some(Seat { leg, meeting, closing }) = place else { continue };
-            let call = leg.call();
-            if *closing {
-                if let Some((length, destination)) = leg.farewell(now, clock, &mut report) {
-                    out(slot, Stream::Rtcp, destination, report.get(..length).unwrap_or_default());
-                }
-                let statistics = leg.statistics();
-                *place = None;
-                self.slots_by_call.remove(&call);
-                self.free_slots.push(slot);
-                self.events.push_back(PlaneEvent::Closed { call, statistics });
-                closed += 1;
-                continue;
-            }
-            let meeting = meeting.and_then(|index| self.meetings.get_mut(index)).and_then(Option::as_mut);
-            let (destination, finished) =
-                leg.speak(&self.sounds, meeting.map(|meeting| &mut meeting.mixer), &mut packet);
-            if let Some(destination) = destination {
-                out(slot, Stream::Rtp, destination, &packet);
-            }
-            if let Some((length, destination)) = leg.report(now, clock, &mut self.random, &mut report) {
+        let Plane { slots, meetings, sounds, random, events, packet, report, .. } = self;
+        let Some(place) = slots.get_mut(slot) else { return };
+        let Some(Seat { leg, meeting, closing }) = place else { return };
+        let call = leg.call();
+        if *closing {
+            if let Some((length, destination)) = leg.farewell(now, clock, report) {
                 out(slot, Stream::Rtcp, destination, report.get(..length).unwrap_or_default());
             }
-            if let Some(playback) = finished {
-                self.events.push_back(PlaneEvent::PlaybackFinished { call, playback });
-            }
+            let statistics = leg.statistics();
+            *place = None;
+            self.slots_by_call.remove(&call);
+            self.free_slots.push(slot);
+            events.push_back(PlaneEvent::Closed { call, statistics });
+            self.closed += 1;
+            return;
         }
-        closed
+        let meeting = meeting.and_then(|index| meetings.get_mut(index)).and_then(Option::as_mut);
+        let (destination, finished) = leg.speak(sounds, meeting.map(|meeting| &mut meeting.mixer), packet);
+        if let Some(destination) = destination {
+            out(slot, Stream::Rtp, destination, packet);
+        }
+        if let Some((length, destination)) = leg.report(now, clock, random, report) {
+            out(slot, Stream::Rtcp, destination, report.get(..length).unwrap_or_default());
+        }
+        if let Some(playback) = finished {
+            events.push_back(PlaneEvent::PlaybackFinished { call, playback });
+        }
     }
 
     // What control is told.

@@ -1,7 +1,7 @@
 //! One media thread: a plane, its sockets, and a tick each 20 ms by absolute deadline.
 //!
 //! ```text
-//!   deadline ─► commands ─► sockets ─► tick: one packet to every leg ─► events ─► sleep to the next deadline
+//!   deadline ─► commands ─► each socket, and its leg's turn ─► meetings ─► events ─► sleep to the next deadline
 //! ```
 //!
 //! Nothing in the loop waits for anybody: commands are taken as far as they have come, sockets are non-blocking, and an
@@ -113,8 +113,8 @@ impl MediaLoop {
                 return;
             }
             self.retry_moves();
-            self.read_sockets();
             self.tick();
+            self.review_connections();
             self.give_events();
         }
     }
@@ -161,30 +161,62 @@ impl MediaLoop {
 
     // Sockets.
 
-    fn read_sockets(&mut self) {
+    /// One tick. Each leg's socket is read, and then the leg takes its turn, so that the socket and the leg are looked at
+    /// once: with some hundred legs neither stays in the processor's cache for longer.
+    fn tick(&mut self) {
         let clocks = Clocks::read();
-        let MediaLoop { station, drain, .. } = self;
+        let MediaLoop { station, counters, drain, ticks, .. } = self;
         let (plane, sockets) = station.parts();
+        let sockets: &[_] = sockets;
+        let mut errors = 0;
+        let mut out = |slot: usize, stream, destination, datagram: &[u8]| {
+            let Some(Some(LegSockets { pair, connected })) = sockets.get(slot) else { return };
+            let sent = match stream {
+                Stream::Rtp if *connected == Some(destination) => pair.rtp.send(datagram),
+                Stream::Rtp => pair.rtp.send_to(datagram, destination),
+                Stream::Rtcp => pair.rtcp.send_to(datagram, destination),
+            };
+            // An earlier packet that reached no port is the peer's affair.
+            errors += u64::from(sent.is_err_and(|error| error.kind() != io::ErrorKind::ConnectionRefused));
+        };
         for (slot, place) in sockets.iter().enumerate() {
-            let Some(LegSockets { pair, .. }) = place else { continue };
-            let thorough = (slot + self.ticks).is_multiple_of(THOROUGH_EACH_TICKS);
-            drain.drain(&pair.rtp, &clocks, DATAGRAMS_PER_TICK, |source, received_at, datagram| {
-                let hungry = plane.handle_rtp(slot, source, received_at, datagram);
-                // What came before the last tick was left over then: there can be more. What came since is most likely
-                // all, and if it isn't the next tick finds it.
-                thorough || hungry || clocks.now.saturating_duration_since(received_at) > FRAME
-            });
-            if thorough {
-                drain.drain(&pair.rtcp, &clocks, DATAGRAMS_PER_TICK, |source, received_at, datagram| {
-                    plane.handle_rtcp(slot, source, received_at, datagram);
-                    true
+            if let Some(LegSockets { pair, .. }) = place {
+                let thorough = (slot + *ticks).is_multiple_of(THOROUGH_EACH_TICKS);
+                drain.drain(&pair.rtp, &clocks, DATAGRAMS_PER_TICK, |source, received_at, datagram| {
+                    let hungry = plane.handle_rtp(slot, source, received_at, datagram);
+                    // What came before the last tick was left over then: there can be more. What came since is most likely
+                    // all, and if it isn't the next tick finds it.
+                    thorough || hungry || clocks.now.saturating_duration_since(received_at) > FRAME
                 });
+                if thorough {
+                    drain.drain(&pair.rtcp, &clocks, DATAGRAMS_PER_TICK, |source, received_at, datagram| {
+                        plane.handle_rtcp(slot, source, received_at, datagram);
+                        true
+                    });
+                }
             }
+            plane.take_turn(slot, &mut out);
         }
+        let closed = plane.finish_tick(&mut out);
+        if closed > 0 {
+            // Before control is told, which may then give the ports to another call.
+            station.drop_sockets_of_closed();
+        }
+        count(&counters.ticks, 1);
+        if errors > 0 {
+            count(&counters.send_errors, errors);
+        }
+        let plane = station.plane();
+        counters.legs.store(plane.legs() as u64, Ordering::Relaxed);
+        counters.events_dropped.store(plane.events_dropped(), Ordering::Relaxed);
+    }
+
+    fn review_connections(&mut self) {
         let first = (THOROUGH_EACH_TICKS - self.ticks % THOROUGH_EACH_TICKS) % THOROUGH_EACH_TICKS;
         for slot in (first..self.station.parts().1.len()).step_by(THOROUGH_EACH_TICKS) {
             self.review_connection(slot);
         }
+        self.ticks = self.ticks.wrapping_add(1);
     }
 
     /// Connects the RTP socket to the source that the leg listens to, once that is settled; and undoes it when a
@@ -211,34 +243,6 @@ impl MediaLoop {
                 }
             }
         }
-    }
-
-    fn tick(&mut self) {
-        let MediaLoop { station, counters, .. } = self;
-        let (plane, sockets) = station.parts();
-        let mut errors = 0;
-        let closed = plane.tick(&mut |slot, stream, destination, datagram| {
-            let Some(Some(LegSockets { pair, connected })) = sockets.get(slot) else { return };
-            let sent = match stream {
-                Stream::Rtp if *connected == Some(destination) => pair.rtp.send(datagram),
-                Stream::Rtp => pair.rtp.send_to(datagram, destination),
-                Stream::Rtcp => pair.rtcp.send_to(datagram, destination),
-            };
-            // An earlier packet that reached no port is the peer's affair.
-            errors += u64::from(sent.is_err_and(|error| error.kind() != io::ErrorKind::ConnectionRefused));
-        });
-        if closed > 0 {
-            // Before control is told, which may then give the ports to another call.
-            station.drop_sockets_of_closed();
-        }
-        self.ticks = self.ticks.wrapping_add(1);
-        count(&counters.ticks, 1);
-        if errors > 0 {
-            count(&counters.send_errors, errors);
-        }
-        let plane = station.plane();
-        counters.legs.store(plane.legs() as u64, Ordering::Relaxed);
-        counters.events_dropped.store(plane.events_dropped(), Ordering::Relaxed);
     }
 
     // Events.
