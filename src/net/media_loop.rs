@@ -15,9 +15,10 @@ use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::process::setpriority_process;
 use tokio::sync::mpsc::Sender as EventSender;
 use tokio::sync::mpsc::error::TrySendError as TrySendEventError;
-use tracing::warn;
+use tracing::{debug, warn};
 
 use crate::media::plane::Stream;
 use crate::media::station::Message;
@@ -40,6 +41,10 @@ const CATCH_UP_TICKS: u32 = 3;
 
 /// A tick that begins this long after its time is counted as late.
 const LATE: Duration = Duration::from_millis(5);
+
+/// How much sooner than others a media thread gets a core that is wanted by several. Voice can't wait, and takes little: a
+/// check of a PIN, a search in the console or another program on the machine can.
+const NICENESS: i32 = -11;
 
 /// What a media thread is told. Control's come from one sender, so that a call's commands keep their order.
 pub(super) enum ThreadCommand {
@@ -105,6 +110,10 @@ impl MediaLoop {
 
     /// Until [`ThreadCommand::Stop`].
     pub(super) fn run(mut self) {
+        // Of this thread alone. Not everybody may: it takes root, CAP_SYS_NICE, or the service's LimitNICE.
+        if let Err(error) = setpriority_process(None, NICENESS) {
+            debug!(%error, "a media thread has no more priority than others");
+        }
         loop {
             let early = self.station.plane().next_tick_at().saturating_duration_since(Instant::now());
             thread::sleep(early);
