@@ -11,7 +11,7 @@ use super::delivery::Delivery;
 use super::fleet::{Fleet, SLOTS};
 use super::floor::sleep_until;
 use super::phones::{Intent, Phones};
-use super::process::{CoreTimes, Process, datagrams_dropped};
+use super::process::{Process, datagrams_dropped};
 use super::{Outcome, wrong};
 
 /// How far the generator may be behind before it leaves whole frames out: it was not called, or the machine stood still.
@@ -44,7 +44,8 @@ pub struct Measured {
     /// The same of the generator.
     pub generator_cpu_ms: f64,
     pub delivery: Delivery,
-    /// Busy share of the whole machine.
+    /// Of all cores, the share that the process and the generator took. (What the kernel counts as busy it samples at its
+    /// timer's ticks, and who wakes up by that timer is seen at all of them or at none.)
     pub machine_busy: f64,
     pub lateness: Lateness,
     /// Packets that were lost by the generator itself.
@@ -130,13 +131,13 @@ impl Callers {
         self.lateness = Lateness::default();
         self.next_slot_at = self.next_slot_at.max(Instant::now());
         self.fleet.open_window();
-        let cores = CoreTimes::look();
         let (begin, cpu, own_cpu) = (Instant::now(), process.cpu_time()?, own.cpu_time()?);
         self.run_for(seconds);
         let call_seconds = begin.elapsed().as_secs_f64() * calls as f64;
         let cpu_ms = (process.cpu_time()? - cpu).as_secs_f64() * 1e3 / call_seconds;
         let generator_cpu_ms = (own.cpu_time()? - own_cpu).as_secs_f64() * 1e3 / call_seconds;
-        let machine_busy = CoreTimes::look().busy_since(cores);
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let machine_busy = (cpu_ms + generator_cpu_ms) * 1e-3 * calls as f64 / cores as f64;
         let delivery = self.fleet.close_window().ok_or_else(|| wrong("no measurement was open"))?;
         let generator_lost = lost(&self.fleet) - lost_before;
         Ok(Measured { cpu_ms, generator_cpu_ms, delivery, machine_busy, lateness: self.lateness, generator_lost })

@@ -19,11 +19,20 @@ const LATE: Duration = Duration::from_millis(40);
 pub struct Window {
     begins_at: Stamp,
     pub ends_at: Option<Stamp>,
-    /// Packets of each caller; `None`: he was not connected when it began.
-    packets: Vec<Option<u64>>,
+    /// What came to each caller; `None`: he was not connected when it began.
+    heard: Vec<Option<Heard>>,
     gaps: Vec<u64>,
     gap_max: Duration,
     late: u64,
+}
+
+/// What came to one caller.
+#[derive(Clone, Copy, Default)]
+struct Heard {
+    packets: u64,
+    /// When the first and the last came.
+    from: Option<Stamp>,
+    until: Option<Stamp>,
 }
 
 /// Its outcome.
@@ -35,27 +44,31 @@ pub struct Delivery {
     pub packets_mean: f64,
     pub gap_ms_p999: f64,
     pub gap_ms_max: f64,
+    /// Of the packets that were due between the first and the last of each caller, or up to the measurement's end where nothing
+    /// came any more: how many came. (In ten seconds there are 499 to 501 ticks.)
+    pub share: f64,
     /// Of all packets, the share that came more than 20 ms late.
     pub late_share: f64,
 }
 
 impl Window {
     pub fn new(begins_at: Stamp, measured: Vec<bool>) -> Window {
-        let packets = measured.into_iter().map(|measured| measured.then_some(0)).collect();
-        Window { begins_at, ends_at: None, packets, gaps: vec![0; COLUMNS], gap_max: Duration::ZERO, late: 0 }
+        let heard = measured.into_iter().map(|measured| measured.then(Heard::default)).collect();
+        Window { begins_at, ends_at: None, heard, gaps: vec![0; COLUMNS], gap_max: Duration::ZERO, late: 0 }
     }
 
-    /// A packet came; `before`: when the one before it had come.
-    pub fn count(&mut self, caller: usize, at: Stamp, before: Option<Stamp>) {
+    /// A packet came.
+    pub fn count(&mut self, caller: usize, at: Stamp) {
         let outside = at < self.begins_at || self.ends_at.is_some_and(|end| at >= end);
-        let Some(Some(packets)) = self.packets.get_mut(caller) else {
+        let Some(Some(heard)) = self.heard.get_mut(caller) else {
             return;
         };
         if outside {
             return;
         }
-        *packets += 1;
-        if let Some(before) = before.filter(|before| *before >= self.begins_at) {
+        heard.packets += 1;
+        heard.from.get_or_insert(at);
+        if let Some(before) = heard.until.replace(at) {
             self.count_gap(at.since(before));
         }
     }
@@ -67,28 +80,31 @@ impl Window {
         self.late += u64::from(gap > LATE);
     }
 
-    /// `last_heard`: of each caller.
-    pub fn delivery(mut self, last_heard: impl Iterator<Item = Option<Stamp>>) -> Delivery {
+    pub fn delivery(mut self) -> Delivery {
         let ends_at = self.ends_at.unwrap_or_else(Stamp::now);
-        let silences: Vec<Duration> = last_heard
-            .zip(&self.packets)
-            .filter(|(_, packets)| packets.is_some())
-            .map(|(heard_at, _)| ends_at.since(heard_at.unwrap_or(self.begins_at)))
-            .collect();
-        // Who hears nothing at all has no gap that ends; the end of the measurement ends it.
-        silences.into_iter().filter(|silence| *silence > LATE).for_each(|silence| self.count_gap(silence));
-
+        let heard: Vec<Heard> = self.heard.iter().copied().flatten().collect();
+        let mut due = 0.0;
+        for one in &heard {
+            let mut until = one.until.unwrap_or(self.begins_at);
+            let silence = ends_at.since(until);
+            if silence > LATE {
+                // Who hears nothing any more has no gap that ends; the end of the measurement ends it.
+                self.count_gap(silence);
+                until = ends_at;
+            }
+            due += 1.0 + until.since(one.from.unwrap_or(self.begins_at)).as_secs_f64() / FRAME.as_secs_f64();
+        }
         let seconds = ends_at.since(self.begins_at).as_secs_f64();
-        let packets: Vec<u64> = self.packets.iter().copied().flatten().collect();
-        let all: u64 = packets.iter().sum();
+        let all: u64 = heard.iter().map(|one| one.packets).sum();
         let gaps: u64 = self.gaps.iter().sum();
         Delivery {
             seconds,
-            packets_min: packets.iter().min().map_or(0.0, |min| *min as f64 / seconds),
-            packets_mean: all as f64 / seconds / packets.len().max(1) as f64,
+            packets_min: heard.iter().map(|one| one.packets).min().map_or(0.0, |min| min as f64 / seconds),
+            packets_mean: all as f64 / seconds / heard.len().max(1) as f64,
             // A column's upper end may be above everything in it.
             gap_ms_p999: self.gap_below_which(0.999).min(milliseconds(self.gap_max)),
             gap_ms_max: milliseconds(self.gap_max),
+            share: all as f64 / f64::max(due, 1.0),
             late_share: self.late as f64 / gaps.max(1) as f64,
         }
     }
@@ -119,13 +135,14 @@ impl Delivery {
                 packets_mean: mean(one.packets_mean, other.packets_mean),
                 gap_ms_p999: one.gap_ms_p999.max(other.gap_ms_p999),
                 gap_ms_max: one.gap_ms_max.max(other.gap_ms_max),
+                share: mean(one.share, other.share),
                 late_share: mean(one.late_share, other.late_share),
             }
         }))
     }
 
-    /// Packets that came, of 50 a second to each.
-    pub fn share(&self) -> f64 {
-        self.packets_mean * FRAME.as_secs_f64()
+    /// Of the packets that were due, the share that came in time.
+    pub fn on_time(&self) -> f64 {
+        self.share * (1.0 - self.late_share)
     }
 }

@@ -90,7 +90,6 @@ struct Mouth {
 
 #[derive(Default)]
 struct Ears {
-    heard_at: Option<Stamp>,
     /// Looks what it is that is heard.
     listens: bool,
     frames_of_music: u32,
@@ -182,10 +181,15 @@ impl Fleet {
         self.streams[caller].mouth.speaks_from = Some((self.speech[0].len() as f64 * from) as usize);
     }
 
+    /// Says nothing more.
+    pub fn be_silent(&mut self, caller: usize) {
+        self.streams[caller].mouth.speaks_from = None;
+    }
+
     /// These callers look out for the hold music, and for its end.
     pub fn listen(&mut self, callers: Range<usize>) {
         for stream in &mut self.streams[callers] {
-            stream.ears = Ears { listens: true, heard_at: stream.ears.heard_at, ..Ears::default() };
+            stream.ears = Ears { listens: true, ..Ears::default() };
         }
     }
 
@@ -206,9 +210,6 @@ impl Fleet {
 
     /// Counts what comes to every caller who is connected now.
     pub fn open_window(&mut self) {
-        for stream in &mut self.streams {
-            stream.ears.heard_at = None;
-        }
         let measured = self.streams.iter().map(|stream| stream.remote.is_some()).collect();
         self.window = Some(Window::new(Stamp::now(), measured));
     }
@@ -220,8 +221,7 @@ impl Fleet {
         for group in 0..self.groups.len() {
             self.read(group);
         }
-        let last_heard = self.streams.iter().map(|stream| stream.ears.heard_at);
-        self.window.take().map(|window| window.delivery(last_heard))
+        self.window.take().map(Window::delivery)
     }
 
     /// Does what this slot's groups have to do.
@@ -253,9 +253,8 @@ impl Fleet {
             let Some(caller) = caller else { return };
             let ears = &mut streams[caller].ears;
             if let Some(window) = window {
-                window.count(caller, at, ears.heard_at);
+                window.count(caller, at);
             }
-            ears.heard_at = Some(at);
             if ears.listens {
                 ears.listen(at, packet.get(HEADER_BYTES..).unwrap_or_default(), music);
             }

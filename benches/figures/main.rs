@@ -23,7 +23,7 @@
 //! | [`keys`], [`sounds`] | what callers type and say, and by what they know the music |
 //! | [`delivery`] | packets, and gaps between them |
 //! | [`batch`], [`clock`] | many datagrams in one call, each with the kernel's time |
-//! | [`process`], `tests/support/program.rs` | what a process costs, and how busy the machine is; how the server's is started |
+//! | [`process`], `tests/support/program.rs` | what a process costs, and on which machine; how the server's is started |
 //! | [`plan`], [`report`] | how much is measured, and how it is told |
 
 mod argon2;
@@ -48,7 +48,7 @@ mod sounds;
 mod waiting;
 
 use std::error::Error;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use clap::{Parser, Subcommand, ValueEnum};
 
@@ -79,6 +79,9 @@ struct Arguments {
     /// Shorter measurements: below one minute.
     #[arg(long)]
     quick: bool,
+    /// Of each measurement of calls that go on; longer for a profiler.
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=600))]
+    seconds: Option<u64>,
     /// Leave the servers' folders with their logs and call records behind.
     #[arg(long)]
     keep: bool,
@@ -128,7 +131,8 @@ fn main() -> Outcome<()> {
         return floor::run();
     }
     let plan = if arguments.quick { Plan::quick } else { Plan::full };
-    let plan = Plan { keep: arguments.keep, settings: arguments.set.clone(), ..plan(usize::from(arguments.calls)) };
+    let mut plan = Plan { keep: arguments.keep, settings: arguments.set.clone(), ..plan(usize::from(arguments.calls)) };
+    plan.measure = arguments.seconds.map_or(plan.measure, Duration::from_secs);
     process::raise_open_files()?;
     let machine = Machine::look();
     let begin = Instant::now();

@@ -68,30 +68,6 @@ impl Machine {
     }
 }
 
-/// Time that all cores together were busy, and time that passed for them, since the machine started.
-#[derive(Debug, Clone, Copy)]
-pub struct CoreTimes {
-    busy: f64,
-    all: f64,
-}
-
-impl CoreTimes {
-    pub fn look() -> CoreTimes {
-        let stat = fs::read_to_string("/proc/stat").unwrap_or_default();
-        let first = stat.lines().next().unwrap_or_default();
-        let ticks: Vec<f64> = first.split_whitespace().skip(1).take(8).filter_map(|tick| tick.parse().ok()).collect();
-        // user nice system idle iowait irq softirq steal
-        let idle: f64 = ticks.iter().skip(3).take(2).sum();
-        let all: f64 = ticks.iter().sum();
-        CoreTimes { busy: all - idle, all }
-    }
-
-    /// Busy share of the machine since then, 0 to 1.
-    pub fn busy_since(self, earlier: CoreTimes) -> f64 {
-        (self.busy - earlier.busy) / (self.all - earlier.all).max(1.0)
-    }
-}
-
 /// Datagrams that the kernel threw away since the sockets on these ports had no room: if there are any, the generator was
 /// the bottleneck.
 pub fn datagrams_dropped(ports: &HashSet<u16>) -> u64 {

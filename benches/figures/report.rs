@@ -80,14 +80,14 @@ impl Section {
         let delivery = &measured.delivery;
         self.figure("packets to each caller, mean", delivery.packets_mean, "/s", None);
         self.figure("packets to the caller who got fewest", delivery.packets_min, "/s", None);
-        self.figure("packets that came, of 50 a second", 100.0 * delivery.share(), "%", goal(Goal::AtLeast(99.9)));
+        self.figure("packets that came, of those due", 100.0 * delivery.share, "%", None);
+        self.figure("packets that came in time", 100.0 * delivery.on_time(), "%", goal(Goal::AtLeast(99.9)));
         self.figure("gap between packets, 99.9th percentile", delivery.gap_ms_p999, "ms", None);
         self.figure("gap between packets, largest", delivery.gap_ms_max, "ms", goal(Goal::AtMost(40.0)));
-        self.figure("packets more than 20 ms late", 100.0 * delivery.late_share, "%", None);
-        self.figure("machine busy (server, generator, others)", 100.0 * measured.machine_busy, "%", None);
+        self.figure("machine busy with server and generator", 100.0 * measured.machine_busy, "%", None);
         self.figure("the generator itself", measured.generator_cpu_ms, "ms/call-s", None);
         let own = measured.lateness;
-        if delivery.share() < FULL_SHARE {
+        if delivery.share < FULL_SHARE {
             self.note(
                 "fewer packets than 50 a second were handled: the costs, and the ratio, are those of fewer packets",
             );

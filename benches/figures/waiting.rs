@@ -106,8 +106,22 @@ impl Bridge {
         let ratios: Vec<String> =
             floors.iter().zip(&lobbies).map(|(floor, lobby)| format!("{:.2}", lobby.cpu_ms / floor.cpu_ms)).collect();
         section.note(format!("each turn, after its floor: {}; in floors {}", each_cpu(&lobbies), ratios.join(", ")));
+        let talking = self.talking_lobby()?;
+        section.figure("CPU of one who speaks while he waits", talking.cpu_ms, "ms/call-s", None);
+        section.figure("  in floors", talking.cpu_ms / floor.cpu_ms, "×", None);
         sections.push(section);
         Ok(Floors { floor_cpu_ms: floor.cpu_ms })
+    }
+
+    /// All of the full lobby speak: nobody hears it, but it could be keys.
+    fn talking_lobby(&mut self) -> Outcome<Measured> {
+        let calls = self.plan.calls;
+        progress(&format!("lobby of {calls}, all of them speak"));
+        (0..calls).for_each(|caller| self.callers.fleet.speak(caller, caller as f64 / calls as f64));
+        self.callers.run_for(self.plan.warm_up);
+        let measured = self.callers.measure(&self.server.process()?, calls, self.plan.measure)?;
+        (0..calls).for_each(|caller| self.callers.fleet.be_silent(caller));
+        Ok(measured)
     }
 
     /// The full lobby becomes a meeting with three talkers.
