@@ -3,13 +3,13 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::net::{SocketAddr, UdpSocket};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use anteroom::media::{Background, Plane, PlaneCommand, PlaneEvent, PlaneSettings, Sounds};
 use anteroom::net::udp_drain::{Clocks, UdpDrain, stamp_arrivals};
-use anteroom::wire::g711;
 use anteroom::wire::rtp::{HEADER_BYTES, RtpHeader};
+use anteroom::wire::{g711, opus};
 use anteroom::words::ids::{CallKey, MeetingKey, PlaybackKey};
 use anteroom::words::media::{Codec, Direction, FRAME, Law, NegotiatedMedia};
 use anteroom::words::prompt::{Chime, Prompt};
@@ -46,20 +46,39 @@ fn allocations_in(work: impl FnOnce()) -> usize {
 }
 
 const CALLS: u64 = 24;
+const PACKET_BYTES: usize = HEADER_BYTES + opus::SENT_BYTES_MAX;
 
 fn address(call: u64) -> SocketAddr {
     SocketAddr::from(([192, 0, 2, call as u8], 4_000))
 }
 
+/// Every eighth has Opus, where it is built in.
+fn codec(call: u64) -> Codec {
+    if opus::IS_BUILT_IN && call % 8 == 7 { Codec::Opus } else { Codec::PREFERRED[call as usize % 3] }
+}
+
+/// A packet of Opus: noise.
+fn opus_packet() -> &'static [u8] {
+    static PACKET: OnceLock<Vec<u8>> = OnceLock::new();
+    PACKET.get_or_init(|| {
+        let mut packet = vec![0; opus::SENT_BYTES_MAX];
+        let samples: Vec<i16> = (0..320).map(|at| (at * 7_919 % 8_000) as i16 - 4_000).collect();
+        let encoder = opus::Encoder::for_voice(opus::BITS_PER_SECOND);
+        let length = encoder.map_or(0, |mut encoder| encoder.encode(&samples, &mut packet));
+        packet.truncate(length);
+        packet
+    })
+}
+
 /// What a caller sends in one frame, if anything: voice, noise, a key tone, or a telephone-event.
-fn datagram(call: u64, frame: u32, out: &mut [u8; 172]) -> Option<usize> {
-    let (codec, is_event) = (Codec::ALL[call as usize % 3], call % 6 == 5 && frame % 50 < 10);
+fn datagram(call: u64, frame: u32, out: &mut [u8; PACKET_BYTES]) -> Option<usize> {
+    let (codec, is_event) = (codec(call), call % 6 == 5 && frame % 50 < 10);
     // A tenth of the packets is lost.
     if (u64::from(frame) * 31 + call * 17).is_multiple_of(10) {
         return None;
     }
-    let payload_type = if is_event { 101 } else { codec.static_payload_type() };
-    let timestamp = if is_event { frame / 50 * 50 * 160 } else { frame * 160 };
+    let payload_type = if is_event { 101 } else { codec.payload_type() };
+    let timestamp = codec.clock_rate() / 50 * if is_event { frame / 50 * 50 } else { frame };
     let header = RtpHeader { payload_type, marker: false, sequence: frame as u16, timestamp, ssrc: call as u32 };
     header.write(out.first_chunk_mut::<HEADER_BYTES>()?);
     if is_event {
@@ -67,7 +86,12 @@ fn datagram(call: u64, frame: u32, out: &mut [u8; 172]) -> Option<usize> {
         out[HEADER_BYTES..HEADER_BYTES + 4].copy_from_slice(&[5, 10, (duration >> 8) as u8, duration as u8]);
         return Some(HEADER_BYTES + 4);
     }
-    for (at, octet) in out[HEADER_BYTES..].iter_mut().enumerate() {
+    if codec == Codec::Opus {
+        let packet = opus_packet();
+        out[HEADER_BYTES..][..packet.len()].copy_from_slice(packet);
+        return Some(HEADER_BYTES + packet.len());
+    }
+    for (at, octet) in out[HEADER_BYTES..172].iter_mut().enumerate() {
         let time = (frame as usize * 160 + at) as f32 / 8000.0 * std::f32::consts::TAU;
         let sample = match call % 6 {
             0 => 6000.0 * (time * (200.0 + 30.0 * call as f32)).sin(),
@@ -83,17 +107,19 @@ fn datagram(call: u64, frame: u32, out: &mut [u8; 172]) -> Option<usize> {
 #[test]
 fn ticks_and_packets_allocate_nothing() {
     let start = Instant::now();
+    opus_packet();
     let sounds = Sounds::new(|_| vec![1000; 16_000], |_| vec![2000; 3_000], &[500; 80_000]);
     let mut plane = Plane::new(start, Arc::new(sounds), PlaneSettings::default(), StdRng::seed_from_u64(1));
     for number in 0..CALLS {
         let call = CallKey(number);
-        let codec = Codec::ALL[number as usize % 3];
+        let codec = codec(number);
         let remote = address(number);
         let media = NegotiatedMedia {
             remote_rtp: remote,
             remote_rtcp: SocketAddr::new(remote.ip(), 4_001),
             codec,
-            payload_type: codec.static_payload_type(),
+            payload_type: codec.payload_type(),
+            bits_per_second_max: None,
             telephone_event: (number % 3 == 2).then_some(101),
             direction: Direction::SendRecv,
         };
@@ -105,7 +131,7 @@ fn ticks_and_packets_allocate_nothing() {
     }
     let (mut sent, mut digits, mut finished) = (0usize, 0usize, 0usize);
     let mut run = |plane: &mut Plane, frames: std::ops::Range<u32>| {
-        let mut octets = [0; 172];
+        let mut octets = [0; PACKET_BYTES];
         for frame in frames {
             for number in 0..CALLS {
                 let slot = plane.slot_of(CallKey(number)).unwrap();

@@ -24,7 +24,7 @@ use super::batch::{Inbox, Outbox, stamped_pair};
 use super::clock::Stamp;
 use super::delivery::{Delivery, Window};
 use super::keys::Typing;
-use super::sounds::{HoldMusic, speech};
+use super::sounds::{HoldMusic, SPOKEN, speech};
 use super::{Outcome, wrong};
 
 /// Callers with one socket.
@@ -53,8 +53,7 @@ pub struct Fleet {
     /// The stream that each port speaks to.
     by_port: Vec<Option<usize>>,
     window: Option<Window>,
-    /// In each codec, in the order of [`Codec::ALL`].
-    speech: [Vec<u8>; Codec::ALL.len()],
+    speech: [Vec<u8>; SPOKEN.len()],
     music: HoldMusic,
     inbox: Inbox,
     outbox: Outbox,
@@ -128,7 +127,7 @@ impl Fleet {
     pub fn set_codec(&mut self, caller: usize, codec: Codec) {
         let mouth = &mut self.streams[caller].mouth;
         mouth.codec = codec;
-        mouth.header.payload_type = codec.static_payload_type();
+        mouth.header.payload_type = codec.payload_type();
     }
 
     pub fn codec(&self, caller: usize) -> Codec {
@@ -267,7 +266,7 @@ impl Stream {
         // Nobody's numbers begin alike. 2654435761 is 2^32 divided by the golden ratio: neighbours land far apart.
         let spread = (caller as u32 + 1).wrapping_mul(2_654_435_761);
         let header = RtpHeader {
-            payload_type: Codec::Pcmu.static_payload_type(),
+            payload_type: Codec::Pcmu.payload_type(),
             marker: false,
             sequence: (spread >> 16) as u16,
             timestamp: spread.rotate_left(7),

@@ -11,6 +11,7 @@ use tracing_subscriber::filter::LevelFilter;
 use super::{DialInNumber, LeaderLeaves, LogFormat, MailTls, Records, StoreUrl};
 use crate::credentials::database::postgres;
 use crate::sip::{Network, Strangers, Trunk};
+use crate::wire::opus;
 use crate::words::media::Codec;
 use crate::words::secret::Secret;
 
@@ -255,8 +256,10 @@ pub fn strangers(value: &Value) -> Read<Strangers> {
 }
 
 pub fn codecs(value: &Value) -> Read<Vec<Codec>> {
-    let one = |value: &Value| Codec::named(value.as_text()?);
-    let names = Codec::PREFERRED.map(Codec::name).join(", ");
+    let spoken = |codec: &Codec| *codec != Codec::Opus || opus::IS_BUILT_IN;
+    let one = |value: &Value| Codec::named(value.as_text()?).filter(spoken);
+    let names: Vec<&str> = Codec::ALL.into_iter().filter(spoken).map(Codec::name).collect();
+    let names = names.join(", ");
     let codecs = list_of(value, one, &format!("some of {names}, best first"))?;
     let twice = codecs.iter().enumerate().any(|(at, codec)| codecs.iter().skip(at + 1).any(|other| other == codec));
     if twice { Err("each codec once".to_owned()) } else { Ok(codecs) }

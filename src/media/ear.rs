@@ -5,14 +5,15 @@
 
 use crate::wire::g711;
 use crate::words::ids::PlaybackKey;
-use crate::words::media::{Codec, FRAME_SAMPLES, Law, WIDE_FRAME_SAMPLES};
+use crate::words::media::{Codec, FRAME_SAMPLES, Law, NegotiatedMedia, WIDE_FRAME_SAMPLES};
 use crate::words::prompt::Prompt;
 
 use super::Background;
+use super::g722_line::G722Line;
 use super::mixer::{Codes, Mixer, Samples, WideSamples};
+use super::opus_line::OpusLine;
 use super::source::{Place, Playlist, Sounds};
 use super::voice::Voice;
-use super::wide_line::WideLine;
 
 /// One caller's ear.
 pub struct Ear {
@@ -22,7 +23,19 @@ pub struct Ear {
     /// What the caller heard last, when the next frame is from another source.
     fade_from: Option<FadeFrom>,
     /// Where he hears 16 kHz.
-    wide: Option<Box<WideLine>>,
+    wide: Option<Box<dyn WideLine>>,
+}
+
+/// What makes packets of what a caller hears at 16 kHz. An empty one is not sent.
+pub trait WideLine: Send {
+    /// A frame that nobody else hears. `mixer`: of his meeting.
+    fn own(&mut self, sounds: &Sounds, mixer: Option<&mut Mixer>, samples: &WideSamples) -> &[u8];
+
+    /// A frame of the sounds.
+    fn sound<'a>(&'a mut self, sounds: &'a Sounds, place: Place) -> &'a [u8];
+
+    /// What all hear who only listen to the meeting.
+    fn meeting<'a>(&'a mut self, sounds: &Sounds, mixer: &'a mut Mixer) -> &'a [u8];
 }
 
 struct Playback {
@@ -55,7 +68,8 @@ impl Source {
 
 /// One frame for the caller.
 pub struct Heard<'a> {
-    pub codes: &'a Codes,
+    /// The payload of its packet.
+    pub codes: &'a [u8],
     /// The playback whose last frame was the one before.
     pub finished: Option<PlaybackKey>,
 }
@@ -68,10 +82,12 @@ impl Default for Ear {
 
 impl Ear {
     /// What comes is to be in this codec from now on.
-    pub fn negotiate(&mut self, codec: Codec) {
-        if codec.is_wide() != self.wide.is_some() {
-            self.wide = codec.is_wide().then(Box::default);
-        }
+    pub fn negotiate(&mut self, media: &NegotiatedMedia) {
+        self.wide = match media.codec {
+            Codec::Pcmu | Codec::Pcma => None,
+            Codec::G722 => Some(Box::<G722Line>::default()),
+            Codec::Opus => OpusLine::new(media.bits_per_second_max).map(|line| Box::new(line) as Box<dyn WideLine>),
+        };
     }
 
     pub fn background(&self) -> Background {
@@ -155,8 +171,8 @@ impl Ear {
         let codes = match (codec.law(), &mut self.wide) {
             (Some(law), _) => stage.narrow(law, new, old, scratch),
             // The caller's decoder hears nothing of it, so the encoder does not go on either.
-            (None, Some(line)) if sends => stage.wide(line, new, old),
-            (None, _) => scratch,
+            (None, Some(line)) if sends => stage.wide(line.as_mut(), new, old),
+            (None, _) => &[],
         };
         Heard { codes, finished }
     }
@@ -170,7 +186,7 @@ struct Stage<'a, 'v> {
 }
 
 impl<'a> Stage<'a, '_> {
-    fn narrow(self, law: Law, new: Source, old: Option<Source>, scratch: &'a mut Codes) -> &'a Codes {
+    fn narrow(self, law: Law, new: Source, old: Option<Source>, scratch: &'a mut Codes) -> &'a [u8] {
         if let Some(old) = old {
             let frame = faded(&self.narrow_samples(law, old), &self.narrow_samples(law, new));
             g711::encode_into(law, &frame, scratch);
@@ -208,10 +224,10 @@ impl<'a> Stage<'a, '_> {
         samples
     }
 
-    fn wide(self, line: &'a mut WideLine, new: Source, old: Option<Source>) -> &'a Codes {
+    fn wide(self, line: &'a mut dyn WideLine, new: Source, old: Option<Source>) -> &'a [u8] {
         if let Some(old) = old {
             let frame = faded(&self.wide_samples(old), &self.wide_samples(new));
-            return line.own(self.sounds, &frame);
+            return line.own(self.sounds, self.mixer, &frame);
         }
         let Stage { sounds, mixer, voice } = self;
         match (new, mixer) {
@@ -221,10 +237,10 @@ impl<'a> Stage<'a, '_> {
                 Some(own_part) => {
                     let mut others = [0; WIDE_FRAME_SAMPLES];
                     mixer.wide_without(&own_part, &mut others);
-                    line.own(sounds, &others)
+                    line.own(sounds, Some(mixer), &others)
                 }
             },
-            (Source::Silence | Source::Meeting, _) => line.own(sounds, &[0; WIDE_FRAME_SAMPLES]),
+            (Source::Silence | Source::Meeting, mixer) => line.own(sounds, mixer, &[0; WIDE_FRAME_SAMPLES]),
         }
     }
 

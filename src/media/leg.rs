@@ -18,9 +18,10 @@ use super::dtmf::DtmfReceiver;
 use super::ear::Ear;
 use super::level::{self, Thresholds};
 use super::mixer::{LastSample, Mixer};
-use super::playout::{Arrival, Playout, ReceivedFrame};
+use super::playout::{Arrival, Playout};
+use super::received_frame::ReceivedFrame;
 use super::receiver::{Continuity, Reception};
-use super::sender::{PACKET_BYTES, Sender};
+use super::sender::{PACKET_BYTES_MAX, Sender};
 use super::source::Sounds;
 use super::voice::{Incoming, Voice};
 use super::{Background, LegSurvey};
@@ -102,12 +103,13 @@ impl Leg {
     }
 
     pub fn negotiate(&mut self, now: Instant, media: NegotiatedMedia, signalled_from: IpAddr) {
-        let codec_before = self.media.as_ref().map(|agreed| agreed.media.codec);
-        if codec_before != Some(media.codec) {
+        if self.codec() != Some(media.codec) {
             // What waits to be played is coded otherwise.
-            self.playout.reset();
+            self.playout.negotiate(media.codec);
             self.voice.negotiate(media.codec);
-            self.ear.negotiate(media.codec);
+            self.ear.negotiate(&media);
+            self.sender.negotiate(media.codec);
+            self.dtmf.negotiate(media.codec);
         }
         self.binding.negotiate(now, media.remote_rtp, signalled_from);
         self.frames_without_packet = 0;
@@ -238,9 +240,9 @@ impl Leg {
         self.voice.put_into(mixer)
     }
 
-    /// Whether the caller hears 16 kHz.
-    pub fn is_wide(&self) -> bool {
-        self.media.as_ref().is_some_and(|agreed| agreed.media.codec.is_wide())
+    /// What was agreed on, once something was.
+    pub fn codec(&self) -> Option<Codec> {
+        self.media.as_ref().map(|agreed| agreed.media.codec)
     }
 
     /// For how many frames nothing came that should have.
@@ -251,25 +253,26 @@ impl Leg {
 
     // What leaves.
 
-    /// The packet that is due, and where it goes. `mixer`: of the meeting that is the leg's background.
+    /// The packet that is due, how long it is and where it goes; and the playback that has ended. `mixer`: of the meeting that is
+    /// the leg's background.
     pub fn speak(
         &mut self,
         sounds: &Sounds,
         mixer: Option<&mut Mixer>,
-        packet: &mut [u8; PACKET_BYTES],
-    ) -> (Option<SocketAddr>, Option<PlaybackKey>) {
+        packet: &mut [u8; PACKET_BYTES_MAX],
+    ) -> (Option<(usize, SocketAddr)>, Option<PlaybackKey>) {
         let Some(Agreed { media, .. }) = &self.media else { return (None, None) };
         let sends = media.direction.sends() && self.is_there;
         let destination = self.binding.destination().filter(|address| sends && !address.ip().is_unspecified());
         let mut scratch = [0; FRAME_SAMPLES];
         let sends = destination.is_some();
         let heard = self.ear.frame(media.codec, sounds, mixer, &self.voice, sends, &mut scratch);
-        if sends {
-            self.sender.packet(media.payload_type, heard.codes, packet);
-        } else {
+        let destination = destination.filter(|_| !heard.codes.is_empty());
+        let sent = destination.map(|to| (self.sender.packet(media.payload_type, heard.codes, packet), to));
+        if sent.is_none() {
             self.sender.pause(1);
         }
-        (destination, heard.finished)
+        (sent, heard.finished)
     }
 
     /// The RTCP report that is due, how long it is and where it goes.
@@ -327,7 +330,7 @@ impl Leg {
 
     /// How the leg does, and what was loudest since the last time.
     pub fn survey(&mut self) -> LegSurvey {
-        let codec = self.media.as_ref().map_or(Codec::Pcmu, |agreed| agreed.media.codec);
+        let codec = self.codec().unwrap_or(Codec::Pcmu);
         LegSurvey {
             call: self.call,
             level_db: level::decibels(codec, self.voice.take_loudest()),
@@ -337,7 +340,7 @@ impl Leg {
     }
 
     pub fn statistics(&self) -> LegStatistics {
-        let clock_rate = self.media.as_ref().map_or(8000, |agreed| agreed.media.codec.clock_rate());
+        let clock_rate = self.codec().unwrap_or(Codec::Pcmu).clock_rate();
         let milliseconds = |steps: f32| steps * 1000.0 / clock_rate as f32;
         let (jitter, jitter_max) = self.reception.jitter();
         LegStatistics {
@@ -350,7 +353,7 @@ impl Leg {
             jitter_ms_max: milliseconds(jitter_max),
             delay_ms_max: self.playout.delay_ms_max(),
             reported_lost: self.reception.reported_lost(),
-            codec: self.media.as_ref().map(|agreed| agreed.media.codec),
+            codec: self.codec(),
         }
     }
 }

@@ -69,7 +69,7 @@ impl Thresholds {
     pub fn of(codec: Codec) -> Thresholds {
         let law = scale_of(codec);
         // Of a word that begins softly less is to be seen there; and noise of -50 dBm0 reads 255.
-        let opens_at = if codec.is_wide() { OPENS_AT * 4 / 5 } else { OPENS_AT };
+        let opens_at = if codec == Codec::G722 { OPENS_AT * 4 / 5 } else { OPENS_AT };
         Thresholds { opens_at: smallest_of(law, opens_at), stays_open_at: smallest_of(law, STAYS_OPEN_AT) }
     }
 

@@ -12,7 +12,7 @@
 //! When nobody has spoken for a second noise comes up, so soft that nobody listens to it (−68 dB of full scale): the line is
 //! not dead. Beside a voice it would be heard as a worse line (PESQ falls by 0.3), so then there is none.
 
-use crate::wire::{g711, g722};
+use crate::wire::{g711, g722, opus};
 use crate::words::media::{FRAME_SAMPLES, Law, WIDE_FRAME_SAMPLES};
 
 /// One frame of linear voice at 8 kHz.
@@ -85,18 +85,36 @@ pub struct Mixer {
     /// What all listeners of a law get, by [`Law::index`], once one of them has asked.
     encoded: [Option<Codes>; Law::ALL.len()],
     /// What all listeners of G.722 get, once one of them has asked, and the encoder before and after it.
-    wide_encoded: Option<Codes>,
+    g722: Option<Codes>,
     encoder_before: g722::Encoder,
     encoder: g722::Encoder,
+    /// What all listeners of Opus get, from the first on.
+    opus: Option<Box<OpusListeners>>,
 }
 
-/// What all who listen to a meeting at 16 kHz hear in one frame.
-pub struct WideShared<'a> {
+struct OpusListeners {
+    encoder: opus::Encoder,
+    packet: [u8; opus::SENT_BYTES_MAX],
+    /// Of `packet`, once one of them has asked.
+    length: Option<usize>,
+    /// What they heard in the frame before.
+    before: WideSamples,
+}
+
+/// What all who listen to a meeting in G.722 hear in one frame.
+pub struct SharedG722<'a> {
     pub samples: &'a WideSamples,
     pub codes: &'a Codes,
     /// An encoder in the first state makes these codes of these samples, and is in the second then.
     pub before: &'a g722::Encoder,
     pub after: &'a g722::Encoder,
+}
+
+impl OpusListeners {
+    fn new(encoder: opus::Encoder) -> Box<OpusListeners> {
+        let packet = [0; opus::SENT_BYTES_MAX];
+        Box::new(OpusListeners { encoder, packet, length: None, before: [0; WIDE_FRAME_SAMPLES] })
+    }
 }
 
 impl Default for Mixer {
@@ -109,9 +127,10 @@ impl Default for Mixer {
             silent_frames: 0,
             random: 0x9E37_79B9,
             encoded: [None; Law::ALL.len()],
-            wide_encoded: None,
+            g722: None,
             encoder_before: g722::Encoder::default(),
             encoder: g722::Encoder::default(),
+            opus: None,
         }
     }
 }
@@ -120,13 +139,17 @@ impl Mixer {
     /// A new frame begins, with nobody in it.
     pub fn clear(&mut self) {
         self.narrow.clear();
+        if let Some(opus) = &mut self.opus {
+            opus.length = None;
+            opus.before = self.wide.shared;
+        }
         if std::mem::take(&mut self.is_wide) {
             self.wide.clear();
         }
         self.silent_frames = if self.speakers > 0 { 0 } else { self.silent_frames.saturating_add(1) };
         self.speakers = 0;
         self.encoded = [None; Law::ALL.len()];
-        self.wide_encoded = None;
+        self.g722 = None;
     }
 
     /// Somebody hears this frame at 16 kHz. To be said before anybody is put in.
@@ -209,15 +232,35 @@ impl Mixer {
 
     /// What a listener of G.722 hears: encoded for the first who asks. A frame that nobody asks for is not encoded, and who
     /// asks for the next finds an encoder that has not heard it.
-    pub fn wide_shared_codes(&mut self) -> WideShared<'_> {
-        let Mixer { wide, wide_encoded, encoder_before, encoder, .. } = self;
-        let codes = wide_encoded.get_or_insert_with(|| {
+    pub fn shared_g722(&mut self) -> SharedG722<'_> {
+        let Mixer { wide, g722, encoder_before, encoder, .. } = self;
+        let codes = g722.get_or_insert_with(|| {
             let mut codes = [0; FRAME_SAMPLES];
             encoder_before.clone_from(encoder);
             encoder.encode(&wide.shared, &mut codes);
             codes
         });
-        WideShared { samples: &wide.shared, codes, before: encoder_before, after: encoder }
+        SharedG722 { samples: &wide.shared, codes, before: encoder_before, after: encoder }
+    }
+
+    /// The first who has Opus is there. Allocates, so it is done before he hears anything.
+    pub fn make_opus(&mut self) {
+        if self.opus.is_none() {
+            self.opus = opus::Encoder::for_voice(opus::BITS_PER_SECOND).map(OpusListeners::new);
+        }
+    }
+
+    /// What a listener of Opus hears: a packet, made for the first who asks. Empty before [`Mixer::make_opus`].
+    pub fn shared_opus(&mut self) -> &[u8] {
+        let Mixer { wide, opus, .. } = self;
+        let Some(OpusListeners { encoder, packet, length, .. }) = opus.as_deref_mut() else { return &[] };
+        let length = *length.get_or_insert_with(|| encoder.encode(&wide.shared, packet));
+        packet.get(..length).unwrap_or_default()
+    }
+
+    /// What a listener heard in the frame before, where there are some with Opus; silence otherwise.
+    pub fn wide_shared_before(&self) -> &WideSamples {
+        self.opus.as_ref().map_or(&[0; WIDE_FRAME_SAMPLES], |opus| &opus.before)
     }
 
     /// What somebody hears at 16 kHz who put `own` into this frame.

@@ -24,11 +24,13 @@
 //! | [`station`] | a plane as one of several: legs that come and go |
 //! | [`plane`] | every leg and meeting of one media thread; the 20 ms tick |
 //! | [`leg`] | one call's media: who is believed, what he sends, where it goes |
-//! | [`voice`] | what is heard of a caller |
+//! | [`voice`], [`wide_voice`] | what is heard of a caller; his voice at 16 kHz |
 //! | [`ear`] | what a caller hears |
 //! | [`binding`] | which source is believed |
 //! | [`receiver`] | what is counted about its stream |
 //! | [`jitter`] | packets in the order of their timestamps |
+//! | [`received_frame`] | one frame of them, still encoded, with its holes |
+//! | [`comfort_noise`] | a telephone's silence, as it tells of it |
 //! | [`playout`] | which 20 ms of them are due now; the delay follows the network |
 //! | [`concealment`] | what stands in for what was lost |
 //! | [`level`] | who speaks: the gate before decoding and mixing |
@@ -37,22 +39,27 @@
 //! | [`mixer`] | the sum, the sum without oneself, the limiter, and the noise of a line that is not dead |
 //! | [`resample`] | 8 kHz and 16: who has G.722 and who has G.711 in one meeting |
 //! | [`source`] | prompts, music and chimes, encoded once, played by cursor |
-//! | [`wide_line`] | one G.722 encoder for all who hear the same, and none breaks off |
+//! | [`g722_line`] | one G.722 encoder for all who hear the same, and none breaks off |
+//! | [`opus_line`] | the same for Opus, whose decoders bear more |
 //! | [`sender`] | the RTP and RTCP that leaves |
 //! | [`dtmf`] | key presses from events, INFO and tones |
 
 pub mod binding;
+pub mod comfort_noise;
 pub mod concealment;
 pub mod dtmf;
 pub mod ear;
 pub mod floor;
+pub mod g722_line;
 pub mod jitter;
 pub mod leg;
 pub mod level;
 pub mod loudness;
 pub mod mixer;
+pub mod opus_line;
 pub mod plane;
 pub mod playout;
+pub mod received_frame;
 pub mod receiver;
 pub mod resample;
 pub mod router;
@@ -60,7 +67,7 @@ pub mod sender;
 pub mod source;
 pub mod station;
 pub mod voice;
-pub mod wide_line;
+pub mod wide_voice;
 
 use std::net::{IpAddr, SocketAddr};
 

@@ -19,14 +19,14 @@ use rand::rngs::StdRng;
 
 use crate::wire::rtcp::REPORT_BYTES_MAX;
 use crate::words::ids::{CallKey, MeetingKey};
-use crate::words::media::{DigitMethod, FRAME, FRAME_SAMPLES, WIDE_FRAME_SAMPLES};
+use crate::words::media::{Codec, DigitMethod, FRAME, FRAME_SAMPLES, WIDE_FRAME_SAMPLES};
 use crate::words::prompt::Chime;
 
 use super::floor::Floor;
 use super::leg::Leg;
 use super::mixer::{LastSample, Mixer};
-use super::playout::ReceivedFrame;
-use super::sender::PACKET_BYTES;
+use super::received_frame::ReceivedFrame;
+use super::sender::PACKET_BYTES_MAX;
 use super::{Background, PlaneCommand, PlaneEvent, Sounds};
 
 /// Events that wait for control. Digits beyond it are dropped: who floods keys loses keys. What control must know to keep
@@ -79,7 +79,7 @@ pub struct Plane {
     closed: usize,
     // Scratch space.
     frame: ReceivedFrame,
-    packet: [u8; PACKET_BYTES],
+    packet: [u8; PACKET_BYTES_MAX],
     report: [u8; REPORT_BYTES_MAX],
 }
 
@@ -118,7 +118,7 @@ impl Plane {
             events_dropped: 0,
             closed: 0,
             frame: ReceivedFrame::default(),
-            packet: [0; PACKET_BYTES],
+            packet: [0; PACKET_BYTES_MAX],
             report: [0; REPORT_BYTES_MAX],
         }
     }
@@ -150,7 +150,10 @@ impl Plane {
         let Some(slot) = self.slot_of(call) else { return };
         let Some(seat) = self.slots.get_mut(slot).and_then(Option::as_mut).filter(|seat| !seat.closing) else { return };
         match command {
-            PlaneCommand::Negotiate { media, signalled_from, .. } => seat.leg.negotiate(now, media, signalled_from),
+            PlaneCommand::Negotiate { media, signalled_from, .. } => {
+                seat.leg.negotiate(now, media, signalled_from);
+                self.make_codecs(slot);
+            }
             PlaneCommand::Play { playback, prompts, .. } => seat.leg.play(playback, prompts),
             PlaneCommand::StopPlayback { .. } => seat.leg.stop_playback(),
             PlaneCommand::Mute { muted, .. } => seat.leg.mute(muted),
@@ -255,6 +258,16 @@ impl Plane {
             }
         }
         self.leave(left);
+        self.make_codecs(slot);
+    }
+
+    /// Sees to it that the meeting has what it needs for the leg's codec.
+    fn make_codecs(&mut self, slot: usize) {
+        let Some(Seat { leg, meeting, .. }) = self.slots.get(slot).and_then(Option::as_ref) else { return };
+        let meeting = meeting.and_then(|index| self.meetings.get_mut(index)).and_then(Option::as_mut);
+        if let (Some(meeting), Some(Codec::Opus)) = (meeting, leg.codec()) {
+            meeting.mixer.make_opus();
+        }
     }
 
     fn add_meeting(&mut self, key: MeetingKey) -> usize {
@@ -387,7 +400,7 @@ impl Plane {
             if let Some(level) = asks {
                 meeting.floor.ask(slot, level);
             }
-            if seat.leg.is_wide() {
+            if seat.leg.codec().is_some_and(Codec::is_wide) {
                 meeting.mixer.widen();
             }
         }
@@ -453,9 +466,9 @@ impl Plane {
             return;
         }
         let meeting = meeting.and_then(|index| meetings.get_mut(index)).and_then(Option::as_mut);
-        let (destination, finished) = leg.speak(sounds, meeting.map(|meeting| &mut meeting.mixer), packet);
-        if let Some(destination) = destination {
-            out(slot, Stream::Rtp, destination, packet);
+        let (sent, finished) = leg.speak(sounds, meeting.map(|meeting| &mut meeting.mixer), packet);
+        if let Some((length, destination)) = sent {
+            out(slot, Stream::Rtp, destination, packet.get(..length).unwrap_or_default());
         }
         if let Some((length, destination)) = leg.report(now, clock, random, report) {
             out(slot, Stream::Rtcp, destination, report.get(..length).unwrap_or_default());

@@ -21,21 +21,25 @@
 //! Who makes no pause for five seconds (music, a noisy line) is shortened all the same: two frames become one where the
 //! voice repeats itself ([`Playout::should_be_shortened`]).
 //!
+//! Packets of Opus tell of the packet before them, too, should that be lost. To have the next packet when one is due takes a frame
+//! more of delay, so that is waited for while packets are being lost.
+//!
 //! A telephone that sends nothing in silence may say what its silence sounds like (comfort noise, RFC 3389): from there to
 //! the next voice is noise of that level, and no loss.
 
 use std::time::{Duration, Instant};
 
-use crate::wire::g711;
 use crate::wire::g722::LevelMeter;
-use crate::words::media::{Codec, FRAME, FRAME_SAMPLES, Law};
+use crate::words::media::{Codec, FRAME, FRAME_SAMPLES};
 
-use super::jitter::{Insertion, JitterBuffer, PACKET_BYTES_MAX, PACKET_BYTES_MIN, Stretch, steps_ahead};
+use super::comfort_noise::ComfortNoise;
+use super::jitter::{Insertion, JitterBuffer, Stretch, Unit, steps_ahead};
 use super::level::{self, Thresholds};
-use super::mixer::Codes;
+use super::received_frame::{Gap, PacketPart, ReceivedFrame};
 
-/// Steps of the RTP clock in a millisecond (8 kHz).
+/// Time in the stream is counted in steps of 1/8000 s, which for most codecs is the RTP clock.
 const STEPS_PER_MS: i32 = 8;
+const STEPS_PER_SECOND: u32 = 8_000;
 const FRAME_STEPS: i32 = FRAME_SAMPLES as i32;
 const FRAME_MS: i32 = FRAME.as_millis() as i32;
 
@@ -64,58 +68,8 @@ const SILENCE_BEFORE_SHRINKING: u32 = 5;
 /// After so many frames without a pause, 5 s, voice is shortened where it repeats itself; after twice as many anywhere.
 const NO_PAUSE: u32 = 250;
 
-/// The loudest comfort noise that is believed, in decibels under overload. What is louder is no background.
-const COMFORT_NOISE_LOUDEST: u8 = 30;
-
-/// Holes in one frame that are kept apart. With packets of 10 ms and more there are two at most; whoever sends shreds
-/// gets the rest of his frame concealed.
-const GAPS: usize = 4;
-
-/// One frame of received voice, still encoded, and where it has holes.
-pub struct ReceivedFrame {
-    pub codes: Codes,
-    /// The largest magnitude of what is there (see [`level::peak`]); 0 for nothing.
-    pub peak: u8,
-    gaps: [Gap; GAPS],
-    gap_count: usize,
-}
-
-/// A hole in a frame.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Gap {
-    pub start: usize,
-    pub length: usize,
-    /// A packet is missing. Otherwise the peer sent none, since there was nothing to hear.
-    pub lost: bool,
-}
-
-impl Default for ReceivedFrame {
-    fn default() -> ReceivedFrame {
-        ReceivedFrame { codes: [0; FRAME_SAMPLES], peak: 0, gaps: [Gap::default(); GAPS], gap_count: 0 }
-    }
-}
-
-impl ReceivedFrame {
-    pub fn gaps(&self) -> &[Gap] {
-        self.gaps.get(..self.gap_count).unwrap_or_default()
-    }
-
-    /// Nothing of the frame is there.
-    fn set_empty(&mut self, lost: bool) {
-        self.peak = 0;
-        self.gap_count = 0;
-        self.add_gap(Gap { start: 0, length: FRAME_SAMPLES, lost });
-    }
-
-    fn add_gap(&mut self, gap: Gap) {
-        if let Some(place) = self.gaps.get_mut(self.gap_count) {
-            *place = gap;
-            self.gap_count += 1;
-        } else if let Some(last) = self.gaps.last_mut() {
-            last.length = FRAME_SAMPLES - last.start;
-        }
-    }
-}
+/// For so long after a packet was lost there is a frame more of delay for the next that is: 10 s.
+const LOSS_REMEMBERED_TICKS: u32 = 500;
 
 /// What became of a received packet of voice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -130,12 +84,17 @@ pub enum Arrival {
 
 /// One leg's jitter buffer and position.
 pub struct Playout {
+    codec: Codec,
     buffer: JitterBuffer,
+    /// A timestamp of the peer's, and the same in steps, where his clock is another.
+    same: Option<(u32, u32)>,
     position: Option<Position>,
     margins: Margins,
     /// Frames in a row that were silent or missing, and that were not.
     silent_frames: u32,
     voiced_frames: u32,
+    /// Since a packet was lost.
+    ticks_without_loss: u32,
     noise: Option<ComfortNoise>,
     meter: LevelMeter,
     delay_ms_max: u32,
@@ -159,27 +118,6 @@ impl Position {
             steps_ahead(timestamp, noise.timestamp) >= 0
                 && self.played_sequence.wrapping_sub(noise.sequence) as i16 <= 0
         })
-    }
-}
-
-/// What the peer's silence sounds like, as he said last.
-#[derive(Debug, Clone, Copy)]
-struct ComfortNoise {
-    /// Where the silence began.
-    timestamp: u32,
-    sequence: u16,
-    /// The samples are between this and its negative.
-    amplitude: i16,
-    random: u32,
-}
-
-impl ComfortNoise {
-    fn fill(&mut self, law: Law, codes: &mut [u8]) {
-        for code in codes {
-            self.random = self.random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            let uniform = (self.random >> 16) as i16;
-            *code = g711::encode(law, ((i32::from(uniform) * i32::from(self.amplitude)) >> 15) as i16);
-        }
     }
 }
 
@@ -223,11 +161,14 @@ impl Margins {
 impl Default for Playout {
     fn default() -> Playout {
         Playout {
-            buffer: JitterBuffer::default(),
+            codec: Codec::Pcmu,
+            buffer: JitterBuffer::new(Unit::Octets),
+            same: None,
             position: None,
             margins: Margins::NONE,
             silent_frames: 0,
             voiced_frames: 0,
+            ticks_without_loss: LOSS_REMEMBERED_TICKS,
             noise: None,
             meter: LevelMeter::default(),
             delay_ms_max: 0,
@@ -236,9 +177,38 @@ impl Default for Playout {
 }
 
 impl Playout {
+    /// Forgets the stream; what comes is in this codec from now on.
+    pub fn negotiate(&mut self, codec: Codec) {
+        self.codec = codec;
+        let unit = if codec == Codec::Opus { Unit::Packets } else { Unit::Octets };
+        if unit != self.buffer.unit() {
+            self.buffer = JitterBuffer::new(unit);
+        }
+        self.reset();
+    }
+
     /// Forgets the stream, as when another begins.
     pub fn reset(&mut self) {
-        *self = Playout { delay_ms_max: self.delay_ms_max, ..Playout::default() };
+        self.buffer.clear();
+        self.same = None;
+        self.position = None;
+        self.margins = Margins::NONE;
+        (self.silent_frames, self.voiced_frames) = (0, 0);
+        self.ticks_without_loss = LOSS_REMEMBERED_TICKS;
+        self.noise = None;
+        self.meter = LevelMeter::default();
+    }
+
+    /// A timestamp of the peer's in steps: from one to the next, since either can wrap.
+    fn in_steps(&mut self, timestamp: u32) -> u32 {
+        let units_per_step = (self.codec.clock_rate() / STEPS_PER_SECOND).max(1) as i32;
+        if units_per_step == 1 {
+            return timestamp;
+        }
+        let (before, steps_before) = self.same.unwrap_or((timestamp, timestamp / units_per_step as u32));
+        let steps = steps_before.wrapping_add((steps_ahead(timestamp, before) / units_per_step) as u32);
+        self.same = Some((timestamp, steps));
+        steps
     }
 
     /// The longest that any packet has waited.
@@ -266,12 +236,12 @@ impl Playout {
         timestamp: u32,
         payload: &[u8],
     ) -> Arrival {
-        if !(PACKET_BYTES_MIN..=PACKET_BYTES_MAX).contains(&payload.len()) {
-            return Arrival::NotVoice;
-        }
+        let Some(steps) = self.buffer.steps_of(payload) else { return Arrival::NotVoice };
+        let packet = Packet { sequence, timestamp: self.in_steps(timestamp), payload, steps };
+        let timestamp = packet.timestamp;
         let Some(position) = &mut self.position else {
             self.begin_at(timestamp, sequence, milliseconds_until(next_tick_at, received_at));
-            return self.keep(received_at, next_tick_at, sequence, timestamp, payload);
+            return self.keep(received_at, next_tick_at, packet);
         };
         let is_newest = (sequence.wrapping_sub(position.newest_sequence) as i16) > 0;
         if is_newest {
@@ -280,7 +250,7 @@ impl Playout {
 
         const DELAY_MAX_STEPS: i32 = DELAY_MAX_MS * STEPS_PER_MS;
         let ahead = steps_ahead(timestamp, position.next_timestamp);
-        if ahead + payload.len() as i32 > 0 && ahead <= DELAY_MAX_STEPS {
+        if ahead + steps as i32 > 0 && ahead <= DELAY_MAX_STEPS {
             // In time.
         } else if is_newest && ahead < 0 && margin_ms(received_at, next_tick_at, ahead) >= 0 {
             // It came in time, and was read too late: our thread stalled. That says nothing about the network.
@@ -298,7 +268,7 @@ impl Playout {
             // was held up comes at once. On to the newest.
             self.begin_at(timestamp, sequence, milliseconds_until(next_tick_at, received_at));
         }
-        self.keep(received_at, next_tick_at, sequence, timestamp, payload)
+        self.keep(received_at, next_tick_at, packet)
     }
 
     /// Takes a packet that says what silence sounds like (RFC 3389 section 3): its level in the first octet. How the noise is
@@ -311,11 +281,8 @@ impl Playout {
             return;
         }
         position.newest_sequence = sequence;
-        let level = f32::from((level & 0x7F).max(COMFORT_NOISE_LOUDEST));
-        // Of the power that is told: samples that are evenly distributed reach 1.73 times their root mean square.
-        let amplitude = (32_768.0 * 1.732 * 10f32.powf(-level / 20.0)) as i16;
         let timestamp = follows.map_or(timestamp, |before| before.timestamp);
-        self.noise = Some(ComfortNoise { timestamp, sequence, amplitude, random: timestamp });
+        self.noise = Some(ComfortNoise::new(sequence, timestamp, level));
     }
 
     /// The position begins with this packet: in the coming tick, or one later when that would be too close.
@@ -331,17 +298,11 @@ impl Playout {
         self.margins = Margins::NONE;
     }
 
-    fn keep(
-        &mut self,
-        received_at: Instant,
-        next_tick_at: Instant,
-        sequence: u16,
-        timestamp: u32,
-        payload: &[u8],
-    ) -> Arrival {
+    fn keep(&mut self, received_at: Instant, next_tick_at: Instant, packet: Packet<'_>) -> Arrival {
         let Some(position) = &self.position else { return Arrival::Late };
+        let Packet { sequence, timestamp, payload, steps } = packet;
         let ahead = steps_ahead(timestamp, position.next_timestamp);
-        match self.buffer.insert(sequence, timestamp, payload) {
+        match self.buffer.insert(sequence, timestamp, payload, steps) {
             Insertion::Duplicate => return Arrival::Duplicate,
             Insertion::Overflow => return Arrival::Late,
             Insertion::Stored => {}
@@ -353,14 +314,16 @@ impl Playout {
     }
 
     /// The frame that is due, and time moves on by one frame. `false`: nothing has been received yet.
-    pub fn pull(&mut self, codec: Codec, thresholds: &Thresholds, frame: &mut ReceivedFrame) -> bool {
+    pub fn pull(&mut self, thresholds: &Thresholds, frame: &mut ReceivedFrame) -> bool {
         if self.position.is_none() {
             return false;
         }
         self.margins.tick();
+        self.ticks_without_loss = self.ticks_without_loss.saturating_add(1);
 
         let in_silence = self.silent_frames > 0;
-        if in_silence && self.margins.smallest().is_some_and(|margin| margin < MARGIN_WANTED_MS) && self.may_grow() {
+        let wanted = MARGIN_WANTED_MS + self.wait_for_next_ms();
+        if in_silence && self.margins.smallest().is_some_and(|margin| margin < wanted) && self.may_grow() {
             frame.set_empty(false);
             self.margins.shift(FRAME_MS);
             return true;
@@ -374,28 +337,50 @@ impl Playout {
             return true;
         }
 
-        self.read(codec, thresholds, frame);
+        self.read(thresholds, frame);
         let long_silence = self.silent_frames > SILENCE_BEFORE_SHRINKING;
-        if long_silence && self.margins.smallest_proven().is_some_and(|margin| margin >= TOO_MUCH_MS) {
+        if long_silence && self.waits_too_much() {
             self.margins.shift(-FRAME_MS);
-            self.read(codec, thresholds, frame);
+            self.read(thresholds, frame);
         }
         true
+    }
+
+    /// What the packet behind the one that is due is waited for, should this one be lost.
+    fn wait_for_next_ms(&self) -> i32 {
+        let helps = self.buffer.unit() == Unit::Packets && self.ticks_without_loss < LOSS_REMEMBERED_TICKS;
+        if helps { FRAME_MS } else { 0 }
+    }
+
+    fn waits_too_much(&self) -> bool {
+        self.margins.smallest_proven().is_some_and(|margin| margin >= TOO_MUCH_MS + self.wait_for_next_ms())
+    }
+
+    /// Whether the frame that was pulled last is quiet, where that is not seen before it is decoded.
+    pub fn decoded(&mut self, quiet: bool) {
+        if self.buffer.unit() == Unit::Packets {
+            self.judge(quiet);
+        }
+    }
+
+    fn judge(&mut self, quiet: bool) {
+        (self.silent_frames, self.voiced_frames) =
+            if quiet { (self.silent_frames.saturating_add(1), 0) } else { (0, self.voiced_frames.saturating_add(1)) };
     }
 
     /// More waits than the network needs, and the peer makes no pause in which it could be left out: the frame that was
     /// just pulled and the next should be made one. `repeats_itself`: it would hardly be heard.
     pub fn should_be_shortened(&self, repeats_itself: impl FnOnce() -> bool) -> bool {
         self.voiced_frames > NO_PAUSE
-            && self.margins.smallest_proven().is_some_and(|margin| margin >= TOO_MUCH_MS)
+            && self.waits_too_much()
             && self.has_frame()
             && (self.voiced_frames > 2 * NO_PAUSE || repeats_itself())
     }
 
     /// The next frame, within the same tick.
-    pub fn pull_one_more(&mut self, codec: Codec, thresholds: &Thresholds, frame: &mut ReceivedFrame) {
+    pub fn pull_one_more(&mut self, thresholds: &Thresholds, frame: &mut ReceivedFrame) {
         self.margins.shift(-FRAME_MS);
-        self.read(codec, thresholds, frame);
+        self.read(thresholds, frame);
     }
 
     /// Frames that nobody will hear pass, after a stall of the media thread.
@@ -422,26 +407,35 @@ impl Playout {
     }
 
     /// Reads one frame at the position, and moves it on.
-    fn read(&mut self, codec: Codec, thresholds: &Thresholds, frame: &mut ReceivedFrame) {
-        let Playout { position, noise, buffer, meter, .. } = self;
+    fn read(&mut self, thresholds: &Thresholds, frame: &mut ReceivedFrame) {
+        let Playout { codec, position, noise, buffer, meter, ticks_without_loss, .. } = self;
         let Some(position) = position else { return };
-        frame.gap_count = 0;
-        frame.peak = 0;
+        let unit = buffer.unit();
+        frame.clear();
         let mut at = 0;
         while at < FRAME_SAMPLES {
             let left = FRAME_SAMPLES - at;
             let timestamp = position.next_timestamp.wrapping_add(at as u32);
             match buffer.read(timestamp) {
-                Stretch::Codes { codes, sequence } => {
-                    let codes = codes.get(..left).unwrap_or(codes);
-                    frame.peak = frame.peak.max(peak(codec, codes, meter));
-                    if let Some(out) = frame.codes.get_mut(at..at + codes.len()) {
-                        out.copy_from_slice(codes);
+                Stretch::Codes { chunk, from, steps, sequence } => {
+                    // A chunk is never empty, and never read behind its end.
+                    let length = left.min(steps).max(1);
+                    if unit == Unit::Packets {
+                        frame.add_packet(PacketPart { start: at, length, from, sequence }, chunk);
+                    } else {
+                        let codes = chunk.get(from..from + length).unwrap_or_default();
+                        frame.peak = frame.peak.max(peak(*codec, codes, meter));
+                        if let Some(out) = frame.codes.get_mut(at..at + codes.len()) {
+                            out.copy_from_slice(codes);
+                        }
+                    }
+                    let others = sequence.wrapping_sub(position.played_sequence) as i16 - 1;
+                    if position.playing && others > 0 {
+                        *ticks_without_loss = 0;
                     }
                     position.played_sequence = sequence;
                     position.playing = true;
-                    // A chunk is never empty, and never read behind its end.
-                    at += codes.len().max(1);
+                    at += length;
                 }
                 gap @ (Stretch::Gap { .. } | Stretch::End) if position.is_silent_at(timestamp, noise.as_ref()) => {
                     let length = match gap {
@@ -456,11 +450,15 @@ impl Playout {
                     }
                     at += length;
                 }
-                Stretch::Gap { steps, next_sequence } => {
+                Stretch::Gap { steps, next, next_sequence } => {
                     let length = left.min(steps as usize);
                     // Nothing was sent in between: the peer suppresses silence (RFC 3551 section 4.1).
                     let none_missing = next_sequence == position.played_sequence.wrapping_add(1);
-                    frame.add_gap(Gap { start: at, length, lost: position.playing && !none_missing });
+                    let lost = position.playing && !none_missing;
+                    frame.add_gap(Gap { start: at, length, lost });
+                    if lost && unit == Unit::Packets && length == steps as usize {
+                        frame.set_behind(next);
+                    }
                     at += length;
                 }
                 Stretch::End => {
@@ -470,12 +468,20 @@ impl Playout {
             }
         }
         position.next_timestamp = position.next_timestamp.wrapping_add(FRAME_SAMPLES as u32);
-        (self.silent_frames, self.voiced_frames) = if thresholds.is_quiet(frame.peak) {
-            (self.silent_frames.saturating_add(1), 0)
-        } else {
-            (0, self.voiced_frames.saturating_add(1))
-        };
+        if unit == Unit::Octets {
+            let quiet = thresholds.is_quiet(frame.peak);
+            self.judge(quiet);
+        }
     }
+}
+
+/// A packet of voice that has come.
+struct Packet<'a> {
+    sequence: u16,
+    /// In steps.
+    timestamp: u32,
+    payload: &'a [u8],
+    steps: u32,
 }
 
 fn peak(codec: Codec, codes: &[u8], meter: &mut LevelMeter) -> u8 {

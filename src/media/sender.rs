@@ -5,14 +5,13 @@ use std::time::{Duration, Instant};
 use rand::rngs::StdRng;
 use rand::{Rng, RngExt};
 
+use crate::wire::opus;
 use crate::wire::rtcp::{REPORT_BYTES_MAX, Report, ReportBlock, SenderInfo};
 use crate::wire::rtp::{HEADER_BYTES, RtpHeader};
-use crate::words::media::FRAME_SAMPLES;
+use crate::words::media::{Codec, FRAME};
 
-use super::mixer::Codes;
-
-/// One packet of voice: the RTP header and 20 ms of G.711.
-pub const PACKET_BYTES: usize = HEADER_BYTES + FRAME_SAMPLES;
+/// The longest packet of voice: the RTP header and 20 ms.
+pub const PACKET_BYTES_MAX: usize = HEADER_BYTES + opus::SENT_BYTES_MAX;
 
 /// RTCP goes out each 5 s, give or take a half (RFC 3550 section 6.2 and 6.3.1), so that the legs of a large meeting don't
 /// all report in the same tick.
@@ -24,6 +23,8 @@ pub struct Sender {
     ssrc: u32,
     sequence: u16,
     timestamp: u32,
+    /// How far the RTP clock goes in 20 ms.
+    steps_per_frame: u32,
     /// The next packet is the first after a pause (RFC 3551 section 4.1).
     marker: bool,
     packets: u32,
@@ -47,12 +48,18 @@ impl Sender {
             ssrc: random.random(),
             sequence: random.random(),
             timestamp: random.random(),
+            steps_per_frame: steps_per_frame(Codec::Pcmu),
             marker: true,
             packets: 0,
             octets: 0,
             next_report_at: None,
             cname,
         }
+    }
+
+    /// What is sent is in this codec from now on.
+    pub fn negotiate(&mut self, codec: Codec) {
+        self.steps_per_frame = steps_per_frame(codec);
     }
 
     pub fn ssrc(&self) -> u32 {
@@ -63,9 +70,9 @@ impl Sender {
         self.packets
     }
 
-    /// The next packet, and 20 ms pass.
+    /// The next packet, and 20 ms pass. How many octets of `out` it has.
     #[inline]
-    pub fn packet(&mut self, payload_type: u8, codes: &Codes, out: &mut [u8; PACKET_BYTES]) {
+    pub fn packet(&mut self, payload_type: u8, codes: &[u8], out: &mut [u8; PACKET_BYTES_MAX]) -> usize {
         let header = RtpHeader {
             payload_type,
             marker: self.marker,
@@ -75,18 +82,21 @@ impl Sender {
         };
         if let Some((head, payload)) = out.split_first_chunk_mut() {
             header.write(head);
-            payload.copy_from_slice(codes);
+            if let Some(payload) = payload.get_mut(..codes.len()) {
+                payload.copy_from_slice(codes);
+            }
         }
         self.marker = false;
         self.sequence = self.sequence.wrapping_add(1);
-        self.timestamp = self.timestamp.wrapping_add(FRAME_SAMPLES as u32);
+        self.timestamp = self.timestamp.wrapping_add(self.steps_per_frame);
         self.packets = self.packets.wrapping_add(1);
-        self.octets = self.octets.wrapping_add(FRAME_SAMPLES as u32);
+        self.octets = self.octets.wrapping_add(codes.len() as u32);
+        HEADER_BYTES + codes.len()
     }
 
     /// Time passes without packets.
     pub fn pause(&mut self, frames: u32) {
-        self.timestamp = self.timestamp.wrapping_add(frames.wrapping_mul(FRAME_SAMPLES as u32));
+        self.timestamp = self.timestamp.wrapping_add(frames.wrapping_mul(self.steps_per_frame));
         self.marker = true;
     }
 
@@ -123,6 +133,10 @@ impl Sender {
     }
 }
 
+fn steps_per_frame(codec: Codec) -> u32 {
+    codec.clock_rate() / 1_000 * FRAME.as_millis() as u32
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -135,14 +149,14 @@ mod tests {
         let mut sender = Sender::new(&mut StdRng::seed_from_u64(3));
         sender.sequence = 65_535;
         sender.timestamp = u32::MAX - 100;
-        let mut out = [0; PACKET_BYTES];
+        let mut out = [0; PACKET_BYTES_MAX];
         let mut seen = Vec::new();
         for step in 0..4 {
             if step == 2 {
                 sender.pause(3);
             }
-            sender.packet(8, &[step; 160], &mut out);
-            let packet = RtpPacket::parse(&out).unwrap();
+            let length = sender.packet(8, &[step; 160], &mut out);
+            let packet = RtpPacket::parse(&out[..length]).unwrap();
             assert_eq!((packet.payload_type, packet.payload), (8, &[step; 160][..]));
             seen.push((packet.sequence, packet.timestamp.wrapping_sub(u32::MAX - 100), packet.marker));
         }
@@ -174,7 +188,7 @@ mod tests {
         let mut out = [0; REPORT_BYTES_MAX];
         let length = sender.report(Duration::from_millis(1500), None, false, &mut out);
         assert_eq!(ReceivedRtcp::parse(&out[..length]).unwrap().sender, None, "a receiver report");
-        sender.packet(0, &[0; 160], &mut [0; PACKET_BYTES]);
+        sender.packet(0, &[0; 160], &mut [0; PACKET_BYTES_MAX]);
         let length = sender.report(Duration::from_millis(1500), None, true, &mut out);
         let report = ReceivedRtcp::parse(&out[..length]).unwrap();
         let told = report.sender.unwrap();

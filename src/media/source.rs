@@ -2,12 +2,13 @@
 //!
 //! G.711 codes stand each for itself, so any place of a recording can follow any other. G.722 codes are the steps of an
 //! encoder that adapts: to leave a recording in its middle one must know what state the encoder was in there. So a recording
-//! keeps its samples at 16 kHz and the encoder's state at each 20 ms ([`super::wide_line`] says what is done with them).
+//! keeps its samples at 16 kHz and the encoder's state at each 20 ms ([`super::g722_line`] says what is done with them). Packets
+//! of Opus can be left and entered anywhere.
 
 use std::sync::OnceLock;
 
-use crate::wire::{g711, g722};
-use crate::words::media::{FRAME_SAMPLES, Law, WIDE_FRAME_SAMPLES};
+use crate::wire::{g711, g722, opus};
+use crate::words::media::{Codec, FRAME_SAMPLES, Law, WIDE_FRAME_SAMPLES};
 use crate::words::prompt::{Chime, Prompt};
 
 use super::mixer::{Codes, Samples, WideSamples};
@@ -59,15 +60,24 @@ struct Sound {
     codes: [Box<[u8]>; Law::ALL.len()],
     /// At 16 kHz, as much longer.
     wide: Box<[i16]>,
-    wide_codes: OnceLock<WideCodes>,
+    g722: OnceLock<G722Codes>,
+    opus: OnceLock<OpusPackets>,
     looped: bool,
     /// Samples at 8 kHz before it ends, or begins anew.
     length: usize,
 }
 
+/// A recording in Opus.
+#[derive(Debug, Default)]
+struct OpusPackets {
+    octets: Vec<u8>,
+    /// Where in them each packet ends, of 20 ms each.
+    ends: Vec<usize>,
+}
+
 /// A recording in G.722.
 #[derive(Debug)]
-struct WideCodes {
+struct G722Codes {
     codes: Box<[u8]>,
     /// The encoder's state before each frame of the recording.
     states: Box<[g722::Encoder]>,
@@ -78,7 +88,7 @@ impl Sound {
         let narrow = extended(&recording.narrow, looped, FRAME_SAMPLES);
         let codes = Law::ALL.map(|law| narrow.iter().map(|&sample| g711::encode(law, sample)).collect());
         let wide = extended(&recording.wide, looped, WIDE_FRAME_SAMPLES).into();
-        Sound { codes, wide, wide_codes: OnceLock::new(), looped, length: recording.narrow.len() }
+        Sound { codes, wide, g722: OnceLock::new(), opus: OnceLock::new(), looped, length: recording.narrow.len() }
     }
 
     fn codes(&self, law: Law, cursor: usize) -> Option<&Codes> {
@@ -89,7 +99,7 @@ impl Sound {
         self.wide.get(2 * cursor..)?.first_chunk()
     }
 
-    fn encode_wide(&self) -> WideCodes {
+    fn encode_g722(&self) -> G722Codes {
         let mut encoder = g722::Encoder::default();
         if self.looped {
             // The second time round it begins as it will begin from then on.
@@ -103,13 +113,42 @@ impl Sound {
             before
         });
         let states = states.collect();
-        WideCodes { codes: codes.into(), states }
+        G722Codes { codes: codes.into(), states }
+    }
+
+    fn encode_opus(&self) -> OpusPackets {
+        let mut packets = OpusPackets::default();
+        let Some(mut encoder) = opus::Encoder::for_sounds() else { return packets };
+        let mut packet = [0; opus::SENT_BYTES_MAX];
+        // The frame behind the end is the first of a loop once more, and is not needed.
+        let samples = self.wide.get(..2 * self.length).unwrap_or_default();
+        for (number, frame) in samples.chunks(WIDE_FRAME_SAMPLES).enumerate() {
+            let mut whole = [0; WIDE_FRAME_SAMPLES];
+            copy_frame(frame, 0, &mut whole);
+            // A loop comes back to the first.
+            let length = if number == 0 {
+                encoder.encode_independently(&whole, &mut packet)
+            } else {
+                encoder.encode(&whole, &mut packet)
+            };
+            packets.octets.extend_from_slice(packet.get(..length).unwrap_or_default());
+            packets.ends.push(packets.octets.len());
+        }
+        packets
+    }
+
+    /// In Opus; only what begins with a whole number of frames is encoded.
+    fn opus(&self, cursor: usize) -> Option<&[u8]> {
+        let OpusPackets { octets, ends } = self.opus.get()?;
+        let number = cursor.is_multiple_of(FRAME_SAMPLES).then_some(cursor / FRAME_SAMPLES)?;
+        let begin = number.checked_sub(1).map_or(Some(0), |before| ends.get(before).copied())?;
+        octets.get(begin..*ends.get(number)?).filter(|packet| !packet.is_empty())
     }
 
     /// The state of an encoder that has made all codes up to here.
     fn encoder_at(&self, cursor: usize) -> g722::Encoder {
         let frame = cursor / FRAME_SAMPLES;
-        let states = self.wide_codes.get().map(|wide| &wide.states);
+        let states = self.g722.get().map(|encoded| &encoded.states);
         let mut encoder = states.and_then(|states| states.get(frame)).cloned().unwrap_or_default();
         let rest = self.wide.get(frame * WIDE_FRAME_SAMPLES..2 * cursor).unwrap_or_default();
         encoder.encode(rest, &mut [0; FRAME_SAMPLES]);
@@ -140,11 +179,19 @@ impl Sounds {
         }
     }
 
-    /// Encodes everything in G.722, which takes a tenth of a second. Until it is done each caller has an encoder of his own,
-    /// so that nobody has to wait for it.
-    pub fn encode_wide(&self) {
+    /// Encodes everything in this codec. G.711 is done from the start; G.722 takes a tenth of a second, Opus a second. Until it
+    /// is done each caller has an encoder of his own, so that nobody has to wait for it.
+    pub fn encode(&self, codec: Codec) {
         for sound in self.prompts.iter().chain([&self.music]) {
-            sound.wide_codes.get_or_init(|| sound.encode_wide());
+            match codec {
+                Codec::Pcmu | Codec::Pcma => {}
+                Codec::G722 => {
+                    sound.g722.get_or_init(|| sound.encode_g722());
+                }
+                Codec::Opus => {
+                    sound.opus.get_or_init(|| sound.encode_opus());
+                }
+            }
         }
     }
 
@@ -187,9 +234,15 @@ impl Sounds {
     }
 
     /// In G.722, as an encoder makes it that is in the state of [`Sounds::encoder_at`]. `None`: not encoded yet.
-    pub fn wide_codes(&self, place: Place) -> Option<&Codes> {
+    pub fn g722(&self, place: Place) -> Option<&Codes> {
         let (sound, cursor) = self.sound(place)?;
-        sound.wide_codes.get()?.codes.get(cursor..)?.first_chunk()
+        sound.g722.get()?.codes.get(cursor..)?.first_chunk()
+    }
+
+    /// A packet of Opus. `None`: not encoded yet, or never: what begins between two packets.
+    pub fn opus(&self, place: Place) -> Option<&[u8]> {
+        let (sound, cursor) = self.sound(place)?;
+        sound.opus(cursor)
     }
 
     /// The state of the encoder that has made all before this place.

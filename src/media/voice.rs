@@ -2,17 +2,19 @@
 
 use std::time::Instant;
 
-use crate::wire::{g711, g722};
-use crate::words::media::{Codec, FRAME_SAMPLES, Law, WIDE_FRAME_SAMPLES};
+use crate::wire::g711;
+use crate::words::media::{Codec, FRAME_SAMPLES, Law};
 use crate::words::secret::Digit;
 
-use super::concealment::{Concealment, WideConcealment};
+use super::concealment::Concealment;
 use super::dtmf::{DtmfReceiver, FrameSighting};
 use super::level::{self, TalkGate, Thresholds, Turn};
 use super::loudness::{self, Loudness};
 use super::mixer::{self, LastSample, Mixer, Samples, WideSamples};
-use super::playout::{Playout, ReceivedFrame};
-use super::resample::{Downsampler, Upsampler};
+use super::playout::Playout;
+use super::received_frame::ReceivedFrame;
+use super::resample::Upsampler;
+use super::wide_voice::WideVoice;
 
 /// What was agreed on of what comes.
 #[derive(Clone, Copy)]
@@ -50,25 +52,6 @@ pub struct Voice {
     wide: Option<Box<WideVoice>>,
 }
 
-/// What there is besides of a voice at 16 kHz.
-#[derive(Default)]
-struct WideVoice {
-    decoder: g722::Decoder,
-    concealment: WideConcealment,
-    samples: WideFrame,
-    before: WideFrame,
-    downsampler: Downsampler,
-}
-
-/// [`WideSamples`] that begin as silence.
-struct WideFrame(WideSamples);
-
-impl Default for WideFrame {
-    fn default() -> WideFrame {
-        WideFrame([0; WIDE_FRAME_SAMPLES])
-    }
-}
-
 impl Default for Voice {
     fn default() -> Voice {
         Voice {
@@ -95,16 +78,14 @@ impl Default for Voice {
 impl Voice {
     /// What comes is in this codec from now on.
     pub fn negotiate(&mut self, codec: Codec) {
-        if codec.is_wide() != self.wide.is_some() {
-            self.wide = codec.is_wide().then(Box::default);
-        }
+        self.wide = WideVoice::of(codec).map(Box::new);
     }
 
     /// Another stream begins, which can be in the middle of a word.
     pub fn begin_stream(&mut self) {
         self.spoke_last = true;
         if let Some(wide) = &mut self.wide {
-            wide.decoder = g722::Decoder::default();
+            wide.begin_stream();
         }
     }
 
@@ -129,17 +110,17 @@ impl Voice {
         let spoke_before = std::mem::take(&mut self.spoke_before);
         // Before the first frame of a stream nothing is known: what was set when it began stays.
         self.spoke_last |= std::mem::take(&mut self.speaks);
-        if !playout.pull(incoming.codec, incoming.thresholds, frame) {
+        if !playout.pull(incoming.thresholds, frame) {
             return None;
         }
         let mut peak = frame.peak;
-        // G.722 tells how far the voice is from what was predicted: of a steady tone little. So it is decoded, and then looked
-        // at, as long as the gate is open.
-        let decoded_before = self.wide.is_some() && self.gate.is_open();
+        let decoded_before = self.wide.as_ref().is_some_and(|wide| wide.is_decoded_first(self.gate.is_open()));
         if decoded_before {
             self.decode(incoming, playout, frame);
-            let loudest = self.samples.iter().map(|sample| sample.saturating_abs()).max().unwrap_or(0);
+            let samples = self.wide.as_ref().map_or(&self.samples[..], |wide| wide.samples());
+            let loudest = samples.iter().map(|sample| sample.saturating_abs()).max().unwrap_or(0);
             peak = peak.max(level::magnitude_of(loudest));
+            playout.decoded(incoming.thresholds.is_quiet(peak));
         }
         self.loudest = self.loudest.max(peak);
         let passes = self.gate.passes(incoming.thresholds, peak);
@@ -163,7 +144,7 @@ impl Voice {
             // those can be the end of a frame: so a frame is let through when the next one has turned out to be clean.
             std::mem::swap(&mut self.samples, &mut self.before);
             if let Some(wide) = &mut self.wide {
-                std::mem::swap(&mut wide.samples, &mut wide.before);
+                wide.hold_back();
             }
             self.speaks = spoke_before && !sighting.blank;
             self.spoke_before = clean;
@@ -179,21 +160,21 @@ impl Voice {
                 decode(law, frame, concealment, samples);
                 if playout.should_be_shortened(|| concealment.repeats_itself()) {
                     let mut next = [0; FRAME_SAMPLES];
-                    playout.pull_one_more(codec, thresholds, frame);
+                    playout.pull_one_more(thresholds, frame);
                     decode(law, frame, concealment, &mut next);
                     shorten(samples, &next);
                 }
             }
             (None, Some(wide)) => {
                 wide.decode(frame);
-                if playout.should_be_shortened(|| wide.concealment.repeats_itself()) {
-                    let mut first = wide.samples.0;
-                    playout.pull_one_more(codec, thresholds, frame);
+                if playout.should_be_shortened(|| wide.repeats_itself()) {
+                    let mut first = *wide.samples();
+                    playout.pull_one_more(thresholds, frame);
                     wide.decode(frame);
-                    shorten(&mut first, &wide.samples.0);
-                    wide.samples.0 = first;
+                    shorten(&mut first, wide.samples());
+                    *wide.samples_mut() = first;
                 }
-                *samples = wide.downsampler.frame(&wide.samples.0);
+                *samples = wide.narrow();
             }
             (None, None) => {}
         }
@@ -230,8 +211,8 @@ impl Voice {
             let upsampled;
             let samples = match &mut self.wide {
                 Some(wide) => {
-                    loudness::amplify(&mut wide.samples.0, before, gain);
-                    &wide.samples.0
+                    loudness::amplify(wide.samples_mut(), before, gain);
+                    wide.samples()
                 }
                 None => {
                     upsampled = self.upsampler.frame(&self.samples);
@@ -253,7 +234,7 @@ impl Voice {
 
     /// The same at 16 kHz, of a caller who has that.
     pub fn own_wide_part(&self) -> Option<WideSamples> {
-        let mixed = self.wide.as_ref().filter(|_| self.mixed).map(|wide| wide.samples.0);
+        let mixed = self.wide.as_ref().filter(|_| self.mixed).map(|wide| *wide.samples());
         mixed.or_else(|| self.tail.map(|last| mixer::tail(last.wide)))
     }
 
@@ -282,48 +263,6 @@ fn decode(law: Law, frame: &ReceivedFrame, concealment: &mut Concealment, voice:
     }
     if let Some(heard) = voice.get_mut(at..).filter(|heard| !heard.is_empty()) {
         concealment.heard(heard);
-    }
-}
-
-impl WideVoice {
-    /// As [`decode`]. What stands in for codes that are missing is heard by the decoder, too, so that those behind fit.
-    fn decode(&mut self, frame: &ReceivedFrame) {
-        let mut at = 0;
-        for gap in frame.gaps() {
-            self.decode_part(frame, at, gap.start);
-            at = gap.start + gap.length;
-            let Some(missing) = self.samples.0.get_mut(2 * gap.start..2 * at) else { continue };
-            if gap.lost {
-                self.concealment.conceal(missing);
-            } else {
-                missing.fill(0);
-                self.concealment.heard(missing);
-            }
-            self.decoder.follow(missing);
-        }
-        self.decode_part(frame, at, FRAME_SAMPLES);
-    }
-
-    fn decode_part(&mut self, frame: &ReceivedFrame, from: usize, to: usize) {
-        let (Some(codes), Some(samples)) = (frame.codes.get(from..to), self.samples.0.get_mut(2 * from..2 * to)) else {
-            return;
-        };
-        if !codes.is_empty() {
-            self.decoder.decode(codes, samples);
-            self.concealment.heard(samples);
-        }
-    }
-
-    /// The frame is not decoded.
-    fn quiet(&mut self, frame: &ReceivedFrame) {
-        let mut at = 0;
-        let ends = frame.gaps().iter().map(|gap| (gap.start, gap.start + gap.length));
-        for (end, next) in ends.chain([(FRAME_SAMPLES, FRAME_SAMPLES)]) {
-            self.decoder.skip(frame.codes.get(at..end).unwrap_or_default());
-            at = next;
-        }
-        self.concealment.quiet();
-        self.downsampler = Downsampler::default();
     }
 }
 

@@ -45,7 +45,7 @@ pub enum AudioError {
     NothingThere { setting: &'static str, folder: PathBuf, expected: String },
 }
 
-/// Loads everything that can be played, and encodes it in G.711. [`Sounds::encode_wide`] is left to whoever has the time.
+/// Loads everything that can be played, and encodes it in G.711. [`Sounds::encode`] is left to whoever has the time.
 pub fn load(settings: &AudioSettings) -> Result<Arc<Sounds>, AudioError> {
     let prompt_keys = Prompt::ALL.iter().map(|prompt| prompt.key());
     let chime_keys = Chime::ALL.iter().map(|chime| chime.key());

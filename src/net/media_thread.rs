@@ -21,6 +21,7 @@ use tracing::error;
 use crate::media::station::Message;
 use crate::media::{Plane, PlaneCommand, PlaneEvent, PlaneSettings, Router, Sounds};
 use crate::words::ids::CallKey;
+use crate::words::media::Codec;
 
 use super::media_loop::{LegSockets, MediaLoop, ThreadCommand, ThreadCounters};
 use super::ports::{PortPool, open_pair};
@@ -81,8 +82,9 @@ pub struct MediaThreads {
     ports: PortPool,
     rtp_ports: HashMap<CallKey, u16>,
     router: Router,
-    /// Not encoded in G.722 until the first call that has it.
-    narrow_sounds: Option<Arc<Sounds>>,
+    sounds: Arc<Sounds>,
+    /// In which the sounds are encoded, or will soon be: each codec from its first call on.
+    sounds_in: Vec<Codec>,
 }
 
 struct Thread {
@@ -99,15 +101,15 @@ impl MediaThreads {
         let ports = PortPool::new(settings.ports, &mut random);
         let start = Instant::now();
         let router = Router::new(count);
-        let narrow_sounds = Some(Arc::clone(&sounds));
+        let sounds_in = Vec::new();
         let rtp_ports = HashMap::new();
-        let mut all = MediaThreads { threads: Vec::new(), events, ports, rtp_ports, router, narrow_sounds };
+        let mut all = MediaThreads { threads: Vec::new(), events, ports, rtp_ports, router, sounds, sounds_in };
         let (senders, inboxes): (Vec<_>, Vec<_>) = (0..count).map(|_| sync_channel(COMMANDS)).unzip();
         for (number, (commands, inbox)) in senders.iter().cloned().zip(inboxes).enumerate() {
             let counters = Arc::new(ThreadCounters::default());
             let mut seed = <StdRng as SeedableRng>::Seed::default();
             random.fill_bytes(&mut seed);
-            let plane = Plane::new(start, Arc::clone(&sounds), settings.plane, StdRng::from_seed(seed));
+            let plane = Plane::new(start, Arc::clone(&all.sounds), settings.plane, StdRng::from_seed(seed));
             let media_loop = MediaLoop::new(plane, inbox, senders.clone(), event_sender.clone(), Arc::clone(&counters));
             let handle = thread::Builder::new().name(format!("media-{number}")).spawn(move || media_loop.run())?;
             all.threads.push(Thread { commands, counters, handle: Some(handle) });
@@ -148,10 +150,12 @@ impl MediaThreads {
     pub fn command(&mut self, command: PlaneCommand) {
         if let PlaneCommand::Negotiate { media, .. } = &command
             && media.codec.is_wide()
-            && let Some(sounds) = self.narrow_sounds.take()
+            && !self.sounds_in.contains(&media.codec)
         {
+            let (sounds, codec) = (Arc::clone(&self.sounds), media.codec);
+            self.sounds_in.push(codec);
             // Where no thread can be had each caller goes on with an encoder of his own.
-            let _ = thread::Builder::new().name("encode-g722".to_owned()).spawn(move || sounds.encode_wide());
+            let _ = thread::Builder::new().name(format!("encode-{codec}")).spawn(move || sounds.encode(codec));
         }
         let MediaThreads { router, threads, .. } = self;
         router.route(command, &mut |thread, message| send(threads, thread, message));

@@ -88,7 +88,7 @@ impl Listener {
     pub fn new() -> Listener {
         Listener {
             codec: Codec::Pcmu,
-            payload_type: Codec::Pcmu.static_payload_type(),
+            payload_type: Codec::Pcmu.payload_type(),
             ssrc: None,
             next: None,
             held: BTreeMap::new(),
@@ -186,7 +186,7 @@ impl Listener {
             return Some(self.codec);
         }
         // Another one may be sent at any time as well: all were offered.
-        Codec::ALL.into_iter().find(|codec| codec.static_payload_type() == payload_type)
+        Codec::PREFERRED.into_iter().find(|codec| codec.payload_type() == payload_type)
     }
 
     fn count(&mut self, sequence: u16) {

@@ -17,6 +17,7 @@ fn mouth(voice: Voice) -> Mouth {
         remote_rtcp: "192.0.2.1:4001".parse().unwrap(),
         codec: Codec::Pcmu,
         payload_type: 0,
+        bits_per_second_max: None,
         telephone_event: Some(EVENT_TYPE),
         direction: Direction::SendRecv,
     });

@@ -8,6 +8,9 @@
 //!
 //! One audio m-line is taken: RTP/AVP, the first that fits. All others are refused with port 0, in their place. The answer
 //! has one codec, the first of the offer's that is ours, so that nobody changes codecs in mid-call, and telephone-event.
+//!
+//! Of what Opus has parameters for (RFC 7587 section 6.1) `maxaveragebitrate` is followed; the others say what we send in any case
+//! (one channel, no silence suppression), or what does no harm (in-band FEC to whoever does not use it).
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -16,6 +19,7 @@ use rand::RngExt;
 use rand::rngs::StdRng;
 
 use super::command::LocalMedia;
+use crate::wire::opus;
 use crate::wire::sdp::{MediaKind, MediaSection, Origin, Payload, SdpError, SessionDescription};
 use crate::words::media::{Codec, Direction, NegotiatedMedia};
 
@@ -30,8 +34,11 @@ const EVENT_ENCODING: &str = "telephone-event";
 /// What may come in place of voice in silence (RFC 3389), under its own payload type only: it is never sent from here.
 const COMFORT_NOISE: (u8, &str, u32) = (13, "CN", 8000);
 
-/// Hz, as the codecs beside it (RFC 4733 section 2.1).
+/// Hz, as most of the codecs beside it (RFC 4733 section 2.1). With Opus, which has 48,000, many telephones have no other.
 const EVENT_CLOCK_RATE: u32 = 8000;
+
+/// What we hear and send of Opus, and that we use what it tells of lost packets.
+const OPUS_PARAMETERS: &str = "maxplaybackrate=16000;sprop-maxcapturerate=16000;useinbandfec=1";
 
 const PROTOCOL: &str = "RTP/AVP";
 
@@ -73,7 +80,7 @@ pub(super) struct LocalDescription {
 struct Fit {
     codec: Codec,
     payload: Payload,
-    event: Option<u8>,
+    event: Option<(u8, u32)>,
     comfort_noise: bool,
     remote_rtp: SocketAddr,
     remote_rtcp: SocketAddr,
@@ -144,9 +151,10 @@ impl LocalDescription {
             None => first_fit(offer, fits)?,
         };
         let media = negotiated(&fit, local);
-        let mut payloads = vec![Payload { fmtp: None, ..fit.payload.clone() }];
-        if let Some(payload_type) = media.telephone_event {
-            payloads.push(event_payload(payload_type, fit.payload.clock_rate));
+        let parameters = parameters(fit.codec);
+        let mut payloads = vec![Payload { fmtp: parameters, ..fit.payload.clone() }];
+        if let Some((payload_type, clock_rate)) = fit.event.filter(|_| local.telephone_event) {
+            payloads.push(event_payload(payload_type, clock_rate));
             self.event_payload_type = payload_type;
         }
         if fit.comfort_noise {
@@ -200,7 +208,13 @@ impl LocalDescription {
 }
 
 fn voice_payload(codec: Codec) -> Payload {
-    Payload::new(codec.static_payload_type(), codec.name(), codec.clock_rate())
+    let payload = Payload::new(codec.payload_type(), codec.name(), codec.clock_rate());
+    Payload { channels: codec.channels(), fmtp: parameters(codec), ..payload }
+}
+
+/// What we say of a codec of ours.
+fn parameters(codec: Codec) -> Option<String> {
+    (codec == Codec::Opus).then(|| OPUS_PARAMETERS.to_owned())
 }
 
 fn event_payload(payload_type: u8, clock_rate: u32) -> Payload {
@@ -246,7 +260,10 @@ fn fit(section: &MediaSection, codecs: &[Codec]) -> Result<Fit, Unacceptable> {
         let ours: Vec<&str> = codecs.iter().map(|codec| codec.name()).collect();
         return Err(Unacceptable::new(305, format!("no codec in common: we speak {}", ours.join(", "))));
     };
-    let is_event = |offered: &&Payload| offered.is(EVENT_ENCODING, codec.clock_rate());
+    let event_at = |clock_rate: u32| {
+        let event = section.payloads.iter().find(|offered| offered.is(EVENT_ENCODING, clock_rate))?;
+        Some((event.payload_type, clock_rate))
+    };
     let (noise_type, noise, noise_rate) = COMFORT_NOISE;
     let is_noise = |offered: &Payload| offered.payload_type == noise_type && offered.is(noise, noise_rate);
     let remote_rtp = section.rtp_address().map_err(Unacceptable::address)?;
@@ -256,7 +273,7 @@ fn fit(section: &MediaSection, codecs: &[Codec]) -> Result<Fit, Unacceptable> {
     Ok(Fit {
         codec,
         payload,
-        event: section.payloads.iter().find(is_event).map(|payload| payload.payload_type),
+        event: event_at(codec.clock_rate()).or_else(|| event_at(EVENT_CLOCK_RATE)),
         // RFC 3389's noise is told in the terms of an 8 kHz codec.
         comfort_noise: codec.law().is_some() && section.payloads.iter().any(is_noise),
         remote_rtp,
@@ -266,7 +283,18 @@ fn fit(section: &MediaSection, codecs: &[Codec]) -> Result<Fit, Unacceptable> {
 }
 
 fn codec_of(payload: &Payload, codecs: &[Codec]) -> Option<Codec> {
-    codecs.iter().copied().find(|codec| payload.is(codec.name(), codec.clock_rate()))
+    codecs.iter().copied().find(|codec| {
+        let same = payload.encoding.eq_ignore_ascii_case(codec.name()) && payload.clock_rate == codec.clock_rate();
+        same && payload.channels == codec.channels()
+    })
+}
+
+/// The most that the peer wants of us (RFC 7587 section 6.1).
+fn bits_per_second_max(payload: &Payload) -> Option<u32> {
+    let parameters = payload.fmtp.as_deref()?.split(';');
+    let mut wanted = parameters.filter_map(|parameter| parameter.split_once('='));
+    let (_, bits) = wanted.find(|(name, _)| name.trim().eq_ignore_ascii_case("maxaveragebitrate"))?;
+    Some(bits.trim().parse::<u32>().ok()?.max(opus::BITS_PER_SECOND_MIN))
 }
 
 /// What both sides want; `fit` has the peer's wish seen from us.
@@ -276,7 +304,8 @@ fn negotiated(fit: &Fit, local: &LocalMedia) -> NegotiatedMedia {
         remote_rtcp: fit.remote_rtcp,
         codec: fit.codec,
         payload_type: fit.payload.payload_type,
-        telephone_event: fit.event.filter(|_| local.telephone_event),
+        bits_per_second_max: bits_per_second_max(&fit.payload).filter(|_| fit.codec == Codec::Opus),
+        telephone_event: fit.event.filter(|_| local.telephone_event).map(|(payload_type, _)| payload_type),
         direction: direction(
             fit.direction.sends() && local.direction.sends(),
             fit.direction.receives() && local.direction.receives(),
@@ -341,6 +370,42 @@ mod tests {
         let offer = offer("192.0.2.9", "m=audio 4000 RTP/AVP 8 96\r\na=rtpmap:96 pcmu/8000\r\n");
         let media = answered(&offer, &only_ulaw).unwrap();
         assert_eq!((media.codec, media.payload_type), (Codec::Pcmu, 96), "a payload type of the offer's choice");
+    }
+
+    #[test]
+    fn opus_is_agreed_on_with_its_parameters() {
+        let ours = local("192.0.2.1:20000");
+        let offered = |lines: &str| offer("192.0.2.9", &format!("m=audio 4000 RTP/AVP 96 0 97 98\r\n{lines}"));
+        let both = "a=rtpmap:97 telephone-event/8000\r\na=rtpmap:98 telephone-event/48000\r\n";
+        let with = |parameters: &str| offered(&format!("a=rtpmap:96 OPUS/48000/2\r\n{parameters}{both}"));
+        let (text, media) = description().answer(&with("a=fmtp:96 stereo=1;useinbandfec=1\r\n"), &ours).unwrap();
+        assert_eq!((media.codec, media.payload_type, media.bits_per_second_max), (Codec::Opus, 96, None));
+        assert_eq!(media.telephone_event, Some(98), "of the voice's clock");
+        let text = String::from_utf8_lossy(&text);
+        for line in ["m=audio 20000 RTP/AVP 96 98", "a=rtpmap:96 OPUS/48000/2", "a=rtpmap:98 telephone-event/48000"] {
+            assert!(text.contains(line), "{line} is not in {text}");
+        }
+        assert!(text.contains(&format!("a=fmtp:96 {OPUS_PARAMETERS}")), "{text}");
+
+        for (parameters, bits) in [("maxaveragebitrate=20000", 20_000), ("stereo=0; MaxAverageBitrate = 500", 6_000)] {
+            let media = answered(&with(&format!("a=fmtp:96 {parameters}\r\n")), &ours).unwrap();
+            assert_eq!(media.bits_per_second_max, Some(bits), "{parameters}");
+        }
+        let only = offered("a=rtpmap:96 opus/48000/2\r\na=rtpmap:97 telephone-event/8000\r\n");
+        assert_eq!(
+            answered(&only, &ours).unwrap().telephone_event,
+            Some(97),
+            "of another clock, where there is no other"
+        );
+        let mono = offered("a=rtpmap:96 opus/48000\r\n");
+        assert_eq!(answered(&mono, &ours).unwrap().codec, Codec::Pcmu, "no such rtpmap (RFC 7587 section 7)");
+        let without = LocalMedia { codecs: Codec::PREFERRED.to_vec(), ..ours.clone() };
+        assert_eq!(answered(&with(""), &without).unwrap().codec, Codec::Pcmu);
+
+        let offer = description().offer(&LocalMedia { codecs: vec![Codec::Opus, Codec::Pcmu], ..ours });
+        let offer = SessionDescription::parse(&offer).unwrap();
+        let opus = &offer.sections[0].payloads[0];
+        assert_eq!((opus.payload_type, opus.channels), (111, 2));
     }
 
     #[test]

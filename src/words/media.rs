@@ -43,7 +43,8 @@ impl From<Law> for Codec {
     }
 }
 
-/// How voice is coded on the wire. All of them have 160 octets in a frame of 20 ms, and an RTP clock of 8 kHz.
+/// How voice is coded on the wire. G.711 and G.722 have 160 octets in a frame of 20 ms, an octet for each step of an RTP clock of
+/// 8 kHz.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Codec {
     /// G.711 µ-law, payload type 0 (RFC 3551).
@@ -52,12 +53,15 @@ pub enum Codec {
     Pcma,
     /// G.722 at 64 kbit/s, payload type 9 (RFC 3551): voice up to 7 kHz.
     G722,
+    /// Opus (RFC 6716, RFC 7587), at 16 kHz here. Only where the program was built with it
+    /// ([`opus::IS_BUILT_IN`](crate::wire::opus::IS_BUILT_IN)).
+    Opus,
 }
 
 impl Codec {
-    pub const ALL: [Codec; 3] = [Codec::Pcmu, Codec::Pcma, Codec::G722];
+    pub const ALL: [Codec; 4] = [Codec::Pcmu, Codec::Pcma, Codec::G722, Codec::Opus];
 
-    /// What we offer and take where nothing else is set, best first.
+    /// What we offer and take where nothing else is set, best first. Not Opus, since it costs many times as much.
     pub const PREFERRED: [Codec; 3] = [Codec::G722, Codec::Pcmu, Codec::Pcma];
 
     /// The law of G.711. `None`: it is not G.711.
@@ -65,13 +69,13 @@ impl Codec {
         match self {
             Codec::Pcmu => Some(Law::Mu),
             Codec::Pcma => Some(Law::A),
-            Codec::G722 => None,
+            Codec::G722 | Codec::Opus => None,
         }
     }
 
     /// Whether its voice has 16,000 samples a second, not 8,000.
     pub fn is_wide(self) -> bool {
-        self == Codec::G722
+        matches!(self, Codec::G722 | Codec::Opus)
     }
 
     /// The codec of this encoding name, in whatever case.
@@ -79,27 +83,39 @@ impl Codec {
         Codec::ALL.into_iter().find(|codec| codec.name().eq_ignore_ascii_case(name))
     }
 
-    /// The encoding name of RFC 3551, table 4.
+    /// The encoding name of RFC 3551, table 4, or RFC 7587.
     pub fn name(self) -> &'static str {
         match self {
             Codec::Pcmu => "PCMU",
             Codec::Pcma => "PCMA",
             Codec::G722 => "G722",
+            Codec::Opus => "opus",
         }
     }
 
-    /// The static payload type of RFC 3551, table 4.
-    pub fn static_payload_type(self) -> u8 {
+    /// The payload type under which we offer it: the static one of RFC 3551, table 4; for Opus, which has none, what browsers
+    /// have made a habit.
+    pub fn payload_type(self) -> u8 {
         match self {
             Codec::Pcmu => 0,
             Codec::Pcma => 8,
             Codec::G722 => 9,
+            Codec::Opus => 111,
         }
     }
 
-    /// RTP clock rate in Hz. G.722 has 16,000 samples a second and by an old mistake the same clock (RFC 3551 section 4.5.2).
+    /// RTP clock rate in Hz. G.722 has 16,000 samples a second and by an old mistake a clock of 8,000 (RFC 3551 section 4.5.2);
+    /// Opus has one of 48,000 at whatever rate it codes (RFC 7587 section 4.1).
     pub fn clock_rate(self) -> u32 {
-        8000
+        match self {
+            Codec::Pcmu | Codec::Pcma | Codec::G722 => 8_000,
+            Codec::Opus => 48_000,
+        }
+    }
+
+    /// The channels in its `rtpmap`. Opus always says two, and says in each packet how many there are (RFC 7587 section 7).
+    pub fn channels(self) -> u8 {
+        if self == Codec::Opus { 2 } else { 1 }
     }
 }
 
@@ -139,6 +155,8 @@ pub struct NegotiatedMedia {
     pub codec: Codec,
     /// The payload type of `codec` that the peer asked for.
     pub payload_type: u8,
+    /// The most that the peer wants of a codec that leaves it to us.
+    pub bits_per_second_max: Option<u32>,
     /// The payload type of `telephone-event` (RFC 4733), where it was agreed on.
     pub telephone_event: Option<u8>,
     pub direction: Direction,

@@ -33,8 +33,10 @@ struct Caller {
     address: SocketAddr,
     /// What is on its way: arrival, and the datagram. Earliest last.
     network: Vec<(i64, Vec<u8>)>,
-    decoder: g722::Decoder,
+    decoder: VoiceDecoder,
     heard: Vec<i16>,
+    /// What comes to him is not decoded.
+    is_deaf: bool,
     /// The codes of the last packet.
     codes: Vec<u8>,
 }
@@ -43,7 +45,8 @@ pub fn sounds() -> Arc<Sounds> {
     static SOUNDS: OnceLock<Arc<Sounds>> = OnceLock::new();
     let load = || {
         let sounds = audio::load(&AudioSettings::default()).expect("the shipped sounds");
-        sounds.encode_wide();
+        sounds.encode(Codec::G722);
+        sounds.encode(Codec::Opus);
         sounds
     };
     Arc::clone(SOUNDS.get_or_init(load))
@@ -74,8 +77,9 @@ impl Bridge {
             codec,
             address,
             network: Vec::new(),
-            decoder: g722::Decoder::default(),
+            decoder: VoiceDecoder::default(),
             heard: Vec::new(),
+            is_deaf: false,
             codes: Vec::new(),
         });
         number
@@ -86,7 +90,8 @@ impl Bridge {
             remote_rtp: address,
             remote_rtcp: SocketAddr::new(address.ip(), 4_001),
             codec,
-            payload_type: codec.static_payload_type(),
+            payload_type: codec.payload_type(),
+            bits_per_second_max: None,
             telephone_event: Some(101),
             direction: Direction::SendRecv,
         };
@@ -98,7 +103,7 @@ impl Bridge {
         let address = self.callers[caller].address;
         self.negotiate(key(caller), address, codec);
         let caller = &mut self.callers[caller];
-        (caller.codec, caller.decoder) = (codec, g722::Decoder::default());
+        (caller.codec, caller.decoder) = (codec, VoiceDecoder::default());
         caller.heard.clear();
     }
 
@@ -135,12 +140,12 @@ impl Bridge {
         // Whenever he begins to speak it is another stream.
         let ssrc = (self.ticks * 100) as u32 + caller as u32;
         let Some(Caller { codec, network, .. }) = self.callers.get_mut(caller) else { panic!("no caller {caller}") };
-        for (number, codes) in (0i64..).zip(encoded(*codec, voice).chunks_exact(FRAME_SAMPLES)) {
+        for (number, codes) in (0i64..).zip(packets(*codec, voice)) {
             let whole_at = (number + 1) * TICK;
             let whole_at = from + whole_at - whole_at * fast_ppm / 1_000_000;
             let Some(delay) = path(number) else { continue };
-            let numbers = (number as u16, number as u32 * FRAME_SAMPLES as u32, ssrc);
-            let datagram = packet(codec.static_payload_type(), numbers, codes);
+            let numbers = (number as u16, number as u32 * codec.clock_rate() / 50, ssrc);
+            let datagram = packet(codec.payload_type(), numbers, &codes);
             network.push((whole_at + delay, datagram));
         }
         network.sort_by_key(|(arrives, _)| -arrives);
@@ -159,8 +164,11 @@ impl Bridge {
             self.plane.tick(&mut |slot, stream, _, datagram| {
                 let caller = callers.iter_mut().find(|caller| caller.slot == slot && stream == Stream::Rtp);
                 let (Some(caller), Ok(packet)) = (caller, RtpPacket::parse(datagram)) else { return };
+                if caller.is_deaf {
+                    return;
+                }
                 caller.codes = packet.payload.to_vec();
-                caller.heard.extend(decoded(caller.codec, &mut caller.decoder, packet.payload));
+                caller.heard.extend(caller.decoder.decoded(caller.codec, packet.payload));
             });
             while let Some(event) = self.plane.poll_event() {
                 self.events.push(event);
@@ -190,6 +198,12 @@ impl Bridge {
         self.callers.iter_mut().for_each(|caller| caller.heard.clear());
     }
 
+    /// From now on nobody's telephone decodes what it gets.
+    #[cfg(feature = "opus")]
+    pub fn deaf(&mut self) {
+        self.callers.iter_mut().for_each(|caller| caller.is_deaf = true);
+    }
+
     /// Everything that the caller has heard since he called: 160 samples a tick, or 320.
     pub fn heard(&self, caller: usize) -> &[i16] {
         &self.callers[caller].heard
@@ -214,18 +228,47 @@ pub fn encoded(codec: Codec, samples: &[i16]) -> Vec<u8> {
     samples.iter().map(|&sample| g711::encode(law, sample)).collect()
 }
 
-fn decoded(codec: Codec, wide: &mut g722::Decoder, codes: &[u8]) -> Vec<i16> {
-    let Some(law) = codec.law() else {
-        let mut samples = vec![0; 2 * codes.len()];
-        wide.decode(codes, &mut samples);
-        return samples;
-    };
-    codes.iter().map(|&code| g711::decode(law, code)).collect()
+/// The same in packets of 20 ms.
+fn packets(codec: Codec, samples: &[i16]) -> Vec<Vec<u8>> {
+    #[cfg(feature = "opus")]
+    if codec == Codec::Opus {
+        return super::opus::packets(samples);
+    }
+    encoded(codec, samples).chunks_exact(FRAME_SAMPLES).map(<[u8]>::to_vec).collect()
+}
+
+/// What a telephone's loudspeaker hangs on.
+#[derive(Default)]
+pub struct VoiceDecoder {
+    g722: g722::Decoder,
+    #[cfg(feature = "opus")]
+    opus: Option<anteroom::wire::opus::Decoder>,
+}
+
+impl VoiceDecoder {
+    fn decoded(&mut self, codec: Codec, codes: &[u8]) -> Vec<i16> {
+        match codec {
+            Codec::Pcmu | Codec::Pcma => {
+                let law = codec.law().unwrap();
+                codes.iter().map(|&code| g711::decode(law, code)).collect()
+            }
+            Codec::G722 => {
+                let mut samples = vec![0; 2 * codes.len()];
+                self.g722.decode(codes, &mut samples);
+                samples
+            }
+            #[cfg(feature = "opus")]
+            Codec::Opus => super::opus::decoded(&mut self.opus, codes),
+            #[cfg(not(feature = "opus"))]
+            Codec::Opus => unreachable!("it is not built in"),
+        }
+    }
 }
 
 /// What coding and decoding leaves of some samples.
 pub fn coded(codec: Codec, samples: &[i16]) -> Vec<i16> {
-    decoded(codec, &mut g722::Decoder::default(), &encoded(codec, samples))
+    let mut decoder = VoiceDecoder::default();
+    packets(codec, samples).iter().flat_map(|packet| decoder.decoded(codec, packet)).collect()
 }
 
 pub fn key(caller: usize) -> CallKey {

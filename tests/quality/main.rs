@@ -12,6 +12,7 @@
 //! | `meeting` | who is heard and how loud; what nobody hears |
 //! | `wide` | callers with G.722 among themselves and with others |
 //! | `sounds` | loudness of what we play, and clicks where it begins, ends and repeats |
+//! | `opus` | callers with Opus, where it is built in |
 //! | `wideband` | G.722 beside spandsp's, and its losses beside spandsp's concealment |
 //! | `score.py`, `plc.c` | PESQ (PyPI `pesq`), and spandsp's concealment, for `loss` |
 //!
@@ -23,6 +24,8 @@ mod delay;
 mod line;
 mod loss;
 mod meeting;
+#[cfg(feature = "opus")]
+mod opus;
 mod sounds;
 mod speech;
 mod streams;

@@ -36,6 +36,7 @@ fn a_call_from_invite_to_bye() {
         remote_rtcp: address("192.0.2.9:40001"),
         codec: Codec::Pcma,
         payload_type: 8,
+        bits_per_second_max: None,
         telephone_event: Some(101),
         direction: Direction::SendRecv,
     };

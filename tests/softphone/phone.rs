@@ -34,10 +34,14 @@ impl Phone {
         // baresip says nowhere which port it took, so it is told one that was free a moment ago.
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let voice = folder.path().join("voice.wav");
-        write_voice(&voice, voice_hz, if codec == "G722" { 2 * RATE_HZ } else { RATE_HZ });
+        // As baresip lists them by name, rate and channels; and what it wants a file to have.
+        let (listed, rate_hz, channels) = match codec {
+            "G722" => ("G722/16000/1", 2 * RATE_HZ, 1),
+            "opus" => ("opus/48000/2", 6 * RATE_HZ, 2),
+            g711 => (g711, RATE_HZ, 1),
+        };
+        write_voice(&voice, voice_hz, rate_hz, channels);
         fs::write(folder.path().join("config"), configuration(folder.path(), &voice, port)).unwrap();
-        // baresip knows G.722 by name and rate alone.
-        let listed = if codec == "G722" { "G722/16000/1" } else { codec };
         let account = format!("<sip:{name}@127.0.0.1>;regint=0;audio_codecs={listed}\n");
         fs::write(folder.path().join("accounts"), account).unwrap();
         fs::write(folder.path().join("contacts"), "").unwrap();
@@ -179,16 +183,14 @@ fn take_netstring(bytes: &mut Vec<u8>) -> Option<Vec<u8>> {
     Some(message)
 }
 
-fn write_voice(path: &Path, voice_hz: f64, rate_hz: u32) {
-    let spec = hound::WavSpec {
-        channels: 1,
-        sample_rate: rate_hz,
-        bits_per_sample: 16,
-        sample_format: hound::SampleFormat::Int,
-    };
+fn write_voice(path: &Path, voice_hz: f64, rate_hz: u32, channels: u16) {
+    let spec =
+        hound::WavSpec { channels, sample_rate: rate_hz, bits_per_sample: 16, sample_format: hound::SampleFormat::Int };
     let mut file = hound::WavWriter::create(path, spec).unwrap();
     for sample in tone(voice_hz, rate_hz, VOICE) {
-        file.write_sample(sample).unwrap();
+        for _ in 0..channels {
+            file.write_sample(sample).unwrap();
+        }
     }
     file.finalize().unwrap();
 }
@@ -205,6 +207,7 @@ net_interface 127.0.0.1
 module_path {modules}
 module g711.so
 module g722.so
+module opus.so
 module aufile.so
 module aubridge.so
 module sndfile.so

@@ -581,7 +581,7 @@ impl Telephone {
 }
 
 fn law_of(payload_type: u8) -> Option<Law> {
-    Law::ALL.into_iter().find(|&law| Codec::from(law).static_payload_type() == payload_type)
+    Law::ALL.into_iter().find(|&law| Codec::from(law).payload_type() == payload_type)
 }
 
 /// One RTP packet as bytes.

@@ -24,9 +24,9 @@ use crate::words::secret::Digit;
 /// than anybody dials, that is 0.8 s.
 const PRESSES: usize = 8;
 
-/// A late packet of a press that was never seen counts as long as it is not more than half a second behind (in units of
-/// the RTP clock, 8 kHz). After that it is a packet that the network has kept for itself.
-const LATE_UNITS_MAX: u32 = 4000;
+/// A late packet of a press that was never seen counts as long as it is not more than half a second behind. After that it is a
+/// packet that the network has kept for itself.
+const LATE_MS_MAX: u32 = 500;
 
 /// A segment that is not the last has this duration (section 2.5.1.3).
 const SEGMENT_UNITS: u32 = 0xFFFF;
@@ -34,11 +34,12 @@ const SEGMENT_UNITS: u32 = 0xFFFF;
 /// How far the packet that told of a press last may lie before the beginning of its next segment: 30 ms. Less than the
 /// shortest pause between two presses of a key (40 ms, ITU-T Q.24), so that two presses stay two even if the end of the
 /// first is lost.
-const SEGMENT_GAP_UNITS: u32 = 240;
+const SEGMENT_GAP_MS: u32 = 30;
 
 /// Receives the telephone-events of one leg.
-#[derive(Default)]
 pub struct EventReceiver {
+    /// Units of the RTP clock in a millisecond: in these are timestamps and durations.
+    units_per_ms: u32,
     /// The last presses, in a ring.
     presses: [Option<Press>; PRESSES],
     next: usize,
@@ -73,7 +74,18 @@ struct Place {
     timestamp: u32,
 }
 
+impl Default for EventReceiver {
+    fn default() -> EventReceiver {
+        EventReceiver { units_per_ms: 8, presses: [None; PRESSES], next: 0, newest: None }
+    }
+}
+
 impl EventReceiver {
+    /// `clock_rate`: of the events, in Hz.
+    pub fn negotiate(&mut self, clock_rate: u32) {
+        self.units_per_ms = clock_rate / 1_000;
+    }
+
     /// Takes one packet of the payload type agreed for `telephone-event`, in whatever order they come. Events that are
     /// no keys, and what is no event at all, tell nothing.
     pub fn handle(&mut self, packet: &RtpPacket<'_>) -> EventSighting {
@@ -100,7 +112,10 @@ impl EventReceiver {
             return EventSighting { pressed: None, held };
         }
 
-        let goes_on = self.presses.iter().flatten().any(|press| press.goes_on_as(&told) || told.goes_on_as(press));
+        let goes_on = self.presses.iter().flatten().any(|press| {
+            let gap = SEGMENT_GAP_MS * self.units_per_ms;
+            press.goes_on_as(&told, gap) || told.goes_on_as(press, gap)
+        });
         if !goes_on && self.is_stale(packet) {
             return EventSighting::default();
         }
@@ -122,7 +137,8 @@ impl EventReceiver {
     /// Too late to be a press: behind the newest packet by sequence and by too long a time.
     fn is_stale(&self, packet: &RtpPacket<'_>) -> bool {
         self.newest.is_some_and(|newest| {
-            newest.is_ahead_of(packet) && newest.timestamp.wrapping_sub(packet.timestamp) > LATE_UNITS_MAX
+            newest.is_ahead_of(packet)
+                && newest.timestamp.wrapping_sub(packet.timestamp) > LATE_MS_MAX * self.units_per_ms
         })
     }
 }
@@ -142,14 +158,14 @@ impl Press {
         self.ssrc == other.ssrc && self.timestamp == other.timestamp && self.event == other.event
     }
 
-    /// Is `later` the same key, still down?
-    fn goes_on_as(&self, later: &Press) -> bool {
+    /// Is `later` the same key, still down? `gap`: [`SEGMENT_GAP_MS`] in units.
+    fn goes_on_as(&self, later: &Press, gap: u32) -> bool {
         let distance = later.timestamp.wrapping_sub(self.timestamp);
         let same_key = self.ssrc == later.ssrc && self.event == later.event;
         let still_down = if self.ended {
             distance < self.duration
         } else {
-            distance <= self.duration + SEGMENT_GAP_UNITS || distance == SEGMENT_UNITS
+            distance <= self.duration + gap || distance == SEGMENT_UNITS
         };
         same_key && still_down
     }

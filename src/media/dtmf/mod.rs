@@ -17,7 +17,7 @@ pub mod tones;
 use std::time::{Duration, Instant};
 
 use crate::wire::rtp::RtpPacket;
-use crate::words::media::DigitMethod;
+use crate::words::media::{Codec, DigitMethod};
 use crate::words::secret::Digit;
 
 use events::EventReceiver;
@@ -50,6 +50,11 @@ pub struct FrameSighting {
 impl DtmfReceiver {
     pub fn new() -> DtmfReceiver {
         DtmfReceiver::default()
+    }
+
+    /// What comes is in this codec, whose clock the events have, from now on.
+    pub fn negotiate(&mut self, codec: Codec) {
+        self.events.negotiate(codec.clock_rate());
     }
 
     /// Takes a packet of the payload type agreed for `telephone-event`, as soon as it comes: not through the jitter

@@ -95,7 +95,7 @@ impl Caller {
             None => vec![0; 160],
         };
         let law = self.codec.law().unwrap();
-        let header = self.header(self.codec.static_payload_type(), false);
+        let header = self.header(self.codec.payload_type(), false);
         self.timestamp += 160;
         header.into_iter().chain(samples.into_iter().map(|sample| g711::encode(law, sample))).collect()
     }
@@ -127,7 +127,8 @@ impl World {
             remote_rtp: address,
             remote_rtcp: SocketAddr::new(address.ip(), address.port() + 1),
             codec,
-            payload_type: codec.static_payload_type(),
+            payload_type: codec.payload_type(),
+            bits_per_second_max: None,
             telephone_event: Some(EVENT_TYPE),
             direction,
         }
@@ -187,7 +188,7 @@ impl World {
             match stream {
                 Stream::Rtp if destination == caller.address => {
                     let packet = RtpPacket::parse(datagram).unwrap();
-                    assert_eq!(packet.payload_type, caller.codec.static_payload_type());
+                    assert_eq!(packet.payload_type, caller.codec.payload_type());
                     caller.packets.push((packet.sequence, packet.timestamp, packet.marker));
                     let law = caller.codec.law().unwrap();
                     caller.heard.extend(packet.payload.iter().map(|&code| g711::decode(law, code)));

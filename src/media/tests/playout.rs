@@ -1,5 +1,6 @@
 use super::*;
 use crate::wire::g711;
+use crate::words::media::Law;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
@@ -81,7 +82,7 @@ impl Simulation {
             }
             self.tick += 1;
             let mut frame = ReceivedFrame::default();
-            if !self.playout.pull(CODEC, &self.thresholds, &mut frame) {
+            if !self.playout.pull(&self.thresholds, &mut frame) {
                 self.heard.push(Heard::Nothing);
                 continue;
             }
@@ -284,7 +285,7 @@ fn nothing_that_a_peer_sends_is_too_strange() {
         };
         playout.handle_packet(now, now + Duration::from_millis(5), sequence, timestamp, &[0; 1200][..length]);
         if step % 20 == 0 {
-            playout.pull(CODEC, &thresholds, &mut frame);
+            playout.pull(&thresholds, &mut frame);
             let mut at = 0;
             for gap in frame.gaps() {
                 assert!(gap.start >= at && gap.start + gap.length <= FRAME_SAMPLES);

@@ -55,6 +55,7 @@ impl Peer {
             remote_rtcp: SocketAddr::new(remote_rtp.ip(), 9),
             codec: Codec::Pcmu,
             payload_type: 0,
+            bits_per_second_max: None,
             telephone_event: Some(101),
             direction: Direction::SendRecv,
         };

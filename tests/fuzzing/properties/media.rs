@@ -195,8 +195,9 @@ fn negotiated(call: CallKey, choice: u8) -> PlaneCommand {
         media: NegotiatedMedia {
             remote_rtp: remote,
             remote_rtcp: SocketAddr::new(remote.ip(), remote.port() + 1),
-            codec: Codec::ALL[usize::from(choice) % 3],
-            payload_type: Codec::ALL[usize::from(choice) % 3].static_payload_type(),
+            codec: Codec::ALL[usize::from(choice) % 4],
+            payload_type: Codec::ALL[usize::from(choice) % 4].payload_type(),
+            bits_per_second_max: None,
             telephone_event: (choice & 2 == 0).then_some(101),
             direction: [Direction::SendRecv, Direction::SendOnly, Direction::RecvOnly, Direction::Inactive]
                 [usize::from(choice >> 2) % 4],

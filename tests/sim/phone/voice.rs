@@ -59,7 +59,7 @@ impl Phone {
                 None => [anteroom::wire::g711::silence(law); 160],
             };
             let timestamp = self.rtp_timestamp;
-            packets.push(self.packet(Codec::from(law).static_payload_type(), false, timestamp, &codes));
+            packets.push(self.packet(Codec::from(law).payload_type(), false, timestamp, &codes));
         }
         if let Some((started, payload)) = event.filter(|_| sends) {
             let marker = started == self.rtp_timestamp;

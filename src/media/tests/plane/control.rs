@@ -55,7 +55,7 @@ fn tones_in_the_voice_are_digits_and_are_heard_by_nobody() {
             });
             let codec = world.callers[caller].codec;
             let payload: Vec<u8> = samples.map(|sample| g711::encode(codec.law().unwrap(), sample)).collect();
-            let mut datagram = world.callers[caller].header(codec.static_payload_type(), false).to_vec();
+            let mut datagram = world.callers[caller].header(codec.payload_type(), false).to_vec();
             datagram.extend(payload);
             world.receive(caller, &datagram);
             world.callers[caller].timestamp += 160;

@@ -20,6 +20,7 @@
 use crate::wire::g722::Encoder;
 use crate::words::media::{FRAME_SAMPLES, WIDE_FRAME_SAMPLES};
 
+use super::ear::WideLine;
 use super::mixer::{Codes, Mixer, WideSamples};
 use super::source::{Place, Sounds};
 
@@ -31,8 +32,8 @@ const SOFT_FRAMES: u32 = 2;
 const SOFT: u16 = 320;
 
 /// One caller's encoded line.
-pub struct WideLine {
-    /// In the state of the caller's decoder, unless `at` says in what state that is.
+pub struct G722Line {
+    /// In the state of the caller's decoder, unless `at` says what state that is.
     encoder: Encoder,
     /// The decoder has heard the sounds up to here, as they are encoded for everybody.
     at: Option<Place>,
@@ -43,23 +44,21 @@ pub struct WideLine {
     codes: Codes,
 }
 
-impl Default for WideLine {
-    fn default() -> WideLine {
-        WideLine { encoder: Encoder::default(), at: None, alone: 0, soft: 0, codes: [0; FRAME_SAMPLES] }
+impl Default for G722Line {
+    fn default() -> G722Line {
+        G722Line { encoder: Encoder::default(), at: None, alone: 0, soft: 0, codes: [0; FRAME_SAMPLES] }
     }
 }
 
-impl WideLine {
-    /// A frame that nobody else hears.
-    pub fn own(&mut self, sounds: &Sounds, samples: &WideSamples) -> &Codes {
+impl WideLine for G722Line {
+    fn own(&mut self, sounds: &Sounds, _: Option<&mut Mixer>, samples: &WideSamples) -> &[u8] {
         (self.alone, self.soft) = (0, 0);
         self.encode(sounds, samples);
         &self.codes
     }
 
-    /// A frame of the sounds.
-    pub fn sound<'a>(&'a mut self, sounds: &'a Sounds, place: Place) -> &'a Codes {
-        let shared = sounds.wide_codes(place);
+    fn sound<'a>(&'a mut self, sounds: &'a Sounds, place: Place) -> &'a [u8] {
+        let shared = sounds.g722(place);
         if let Some(shared) = shared.filter(|_| self.at == Some(place)) {
             self.at = Some(sounds.after(place));
             return shared;
@@ -72,9 +71,8 @@ impl WideLine {
         &self.codes
     }
 
-    /// What all hear who only listen to the meeting.
-    pub fn meeting(&mut self, sounds: &Sounds, mixer: &mut Mixer) -> &Codes {
-        let shared = mixer.wide_shared_codes();
+    fn meeting<'a>(&'a mut self, sounds: &Sounds, mixer: &'a mut Mixer) -> &'a [u8] {
+        let shared = mixer.shared_g722();
         if self.at.is_none() && self.encoder == *shared.before {
             self.codes = *shared.codes;
             self.encoder.clone_from(shared.after);
@@ -86,7 +84,9 @@ impl WideLine {
         }
         &self.codes
     }
+}
 
+impl G722Line {
     fn encode(&mut self, sounds: &Sounds, samples: &WideSamples) {
         if let Some(place) = self.at.take() {
             self.encoder = sounds.encoder_at(place);
