@@ -134,6 +134,7 @@ impl Config {
 mod tests {
     use super::super::*;
     use super::*;
+    use crate::wire::opus;
 
     fn set(settings: &[&str]) -> Config {
         Config::from_settings(settings).unwrap()
@@ -251,6 +252,8 @@ mod tests {
         for (setting, says) in [
             ("sip.listen=127.0.0.1", "with their port"),
             ("sip.listen=[]", "with their port"),
+            ("sip.codecs=PCMU,GSM", "PCMU, PCMA, G722"),
+            ("sip.codecs=PCMU,pcmu", "each codec once"),
             ("rtp.ports=5000", "20000-29999"),
             ("rtp.ports=20001-20002", "even port"),
             ("rtp.ports=80-90", "1024"),
@@ -284,6 +287,16 @@ mod tests {
             assert!(error.starts_with(&format!("{key} (--set): write ")), "{error}");
             assert!(error.contains(says), "{setting}: {error}");
             assert!(!error.contains("86420"), "a password is not repeated: {error}");
+        }
+    }
+
+    #[test]
+    fn opus_is_a_codec_where_it_is_built_in() {
+        let with_opus = Config::from_settings(&["sip.codecs=opus,PCMA"]);
+        if opus::IS_BUILT_IN {
+            assert_eq!(with_opus.unwrap().sip.codecs, [Codec::Opus, Codec::Pcma]);
+        } else {
+            assert!(refused(&["sip.codecs=opus,PCMA"]).contains("--features opus"));
         }
     }
 

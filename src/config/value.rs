@@ -259,8 +259,9 @@ pub fn codecs(value: &Value) -> Read<Vec<Codec>> {
     let spoken = |codec: &Codec| *codec != Codec::Opus || opus::IS_BUILT_IN;
     let one = |value: &Value| Codec::named(value.as_text()?).filter(spoken);
     let names: Vec<&str> = Codec::ALL.into_iter().filter(spoken).map(Codec::name).collect();
-    let names = names.join(", ");
-    let codecs = list_of(value, one, &format!("some of {names}, best first"))?;
+    let missing =
+        if opus::IS_BUILT_IN { "" } else { " (opus only with a program that was built with --features opus)" };
+    let codecs = list_of(value, one, &format!("some of {}, best first{missing}", names.join(", ")))?;
     let twice = codecs.iter().enumerate().any(|(at, codec)| codecs.iter().skip(at + 1).any(|other| other == codec));
     if twice { Err("each codec once".to_owned()) } else { Ok(codecs) }
 }

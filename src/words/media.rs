@@ -61,7 +61,7 @@ pub enum Codec {
 impl Codec {
     pub const ALL: [Codec; 4] = [Codec::Pcmu, Codec::Pcma, Codec::G722, Codec::Opus];
 
-    /// What we offer and take where nothing else is set, best first. Not Opus, since it costs many times as much.
+    /// What we offer and take where nothing else is set, best first. Not Opus, which costs two to three times as much.
     pub const PREFERRED: [Codec; 3] = [Codec::G722, Codec::Pcmu, Codec::Pcma];
 
     /// The law of G.711. `None`: it is not G.711.
