@@ -250,7 +250,7 @@ impl Playout {
 
         const DELAY_MAX_STEPS: i32 = DELAY_MAX_MS * STEPS_PER_MS;
         let ahead = steps_ahead(timestamp, position.next_timestamp);
-        if ahead + steps as i32 > 0 && ahead <= DELAY_MAX_STEPS {
+        if ahead.saturating_add(steps as i32) > 0 && ahead <= DELAY_MAX_STEPS {
             // In time.
         } else if is_newest && ahead < 0 && margin_ms(received_at, next_tick_at, ahead) >= 0 {
             // It came in time, and was read too late: our thread stalled. That says nothing about the network.

@@ -1,4 +1,5 @@
 use super::*;
+use crate::media::received_frame::Part;
 use crate::wire::g711;
 use crate::words::media::Law;
 use rand::rngs::StdRng;
@@ -283,9 +284,17 @@ fn nothing_that_a_peer_sends_is_too_strange() {
             1 => (step as u16, (step * 8) as u32),
             _ => (random.random_range(0..100), random.random_range(0..2000)),
         };
-        playout.handle_packet(now, now + Duration::from_millis(5), sequence, timestamp, &[0; 1200][..length]);
+        // Of Opus the first octet says how long it is.
+        let payload = [random.random::<u8>(); 1200];
+        playout.handle_packet(now, now + Duration::from_millis(5), sequence, timestamp, &payload[..length]);
         if step % 20 == 0 {
             playout.pull(&thresholds, &mut frame);
+            let mut at = 0;
+            while let Some(part) = frame.part(at) {
+                let (Part::Packet { length, .. } | Part::Missing { length, .. }) = part;
+                assert!(length > 0 && at + length <= FRAME_SAMPLES);
+                at += length;
+            }
             let mut at = 0;
             for gap in frame.gaps() {
                 assert!(gap.start >= at && gap.start + gap.length <= FRAME_SAMPLES);
@@ -293,6 +302,29 @@ fn nothing_that_a_peer_sends_is_too_strange() {
             }
         }
         playout.skip(u32::from(step % 5000 == 0));
+        if step % 30_000 == 0 {
+            playout.negotiate(if step % 60_000 == 0 { Codec::Opus } else { CODEC });
+        }
     }
     assert!(playout.delay_ms_max() <= DELAY_MAX_MS as u32 + 40, "{}", playout.delay_ms_max());
+}
+
+#[test]
+fn timestamps_half_the_range_away_are_no_trouble() {
+    // A packet of 20 ms in either codec.
+    let payload = [0x48; FRAME_SAMPLES];
+    let start = Instant::now();
+    for codec in [Codec::Pcmu, Codec::Opus] {
+        for jump in [i32::MAX, i32::MAX - 100, i32::MIN, i32::MIN + 100] {
+            let (mut playout, mut frame) = (Playout::default(), ReceivedFrame::default());
+            playout.negotiate(codec);
+            for (sequence, timestamp) in
+                [(1, 0), (2, jump as u32), (3, (jump as u32).wrapping_add(160)), (9, 0), (5, jump as u32)]
+            {
+                let arrival = playout.handle_packet(start, start + FRAME, sequence, timestamp, &payload);
+                assert_ne!(arrival, Arrival::NotVoice);
+                playout.pull(&Thresholds::of(codec), &mut frame);
+            }
+        }
+    }
 }
