@@ -11,7 +11,7 @@ use super::delivery::Delivery;
 use super::fleet::{Fleet, SLOTS};
 use super::floor::sleep_until;
 use super::phones::{Intent, Phones};
-use super::process::{Process, datagrams_dropped};
+use super::process::{Process, datagrams_dropped, first_of_all};
 use super::{Outcome, wrong};
 
 /// How far the generator may be behind before it leaves whole frames out: it was not called, or the machine stood still.
@@ -132,7 +132,7 @@ impl Callers {
         self.next_slot_at = self.next_slot_at.max(Instant::now());
         self.fleet.open_window();
         let (begin, cpu, own_cpu) = (Instant::now(), process.cpu_time()?, own.cpu_time()?);
-        self.run_for(seconds);
+        first_of_all(|| self.run_for(seconds));
         let call_seconds = begin.elapsed().as_secs_f64() * calls as f64;
         let cpu_ms = (process.cpu_time()? - cpu).as_secs_f64() * 1e3 / call_seconds;
         let generator_cpu_ms = (own.cpu_time()? - own_cpu).as_secs_f64() * 1e3 / call_seconds;
