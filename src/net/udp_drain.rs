@@ -6,6 +6,11 @@
 //! One datagram is read per system call. `recvmmsg` was measured beside it (500 sockets, 50 packets a second each, a read
 //! and a write per packet): as nearly always exactly one datagram waits, its own overhead costs more than a second
 //! `recvmsg` that finds nothing, and most of those are spared, since the caller says when to read on.
+//!
+//! io_uring was measured, too, on the same sockets by turns: all receives and all sends of a tick in two calls, the sockets
+//! registered. Where a bare read and write cost 1, they cost 0.86 there with 500 sockets and 0.93 with 2,000; with the stamps,
+//! which a ring gives by `recvmsg` only, 0.94 and 1.05, and the same without a ring 1.03 and 1.13. It would save a fifteenth of
+//! what a caller costs. Asking for the stamp apart (`SIOCGSTAMPNS`) saves nothing.
 
 use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
