@@ -14,7 +14,7 @@ const LOSS_PERCENT: i32 = 10;
 /// The library conceals in pieces of 2.5 ms.
 const PIECE: usize = SAMPLE_RATE as usize / 400;
 
-/// Makes packets of 20 ms each of one stream.
+/// Makes packets of one stream.
 pub struct Encoder(opus::Encoder);
 
 impl Encoder {
@@ -44,7 +44,7 @@ impl Encoder {
         let _ = self.0.reset_state();
     }
 
-    /// 20 ms of samples; how many octets of `out` the packet has. 0: it can't be encoded, which is so for other lengths only.
+    /// 20 ms of samples, or 10, 40 or 60; how many octets of `out` the packet has. 0: it can't be encoded, for its length.
     pub fn encode(&mut self, samples: &[i16], out: &mut [u8]) -> usize {
         self.0.encode(samples, out).unwrap_or(0)
     }
