@@ -10,9 +10,9 @@ use anteroom::words::media::{Codec, WIDE_FRAME_SAMPLES};
 
 use super::line::{Bridge, coded, packet, through_the_bridge};
 use super::loss::{self, Recordings};
-use super::sounds::bend;
 use super::speech;
 use super::tones::{part, tones};
+use super::wide::{Admitted, apart};
 
 /// What has to be passed from caller to caller, by percent of packets lost: a little less than is reached. G.722 has 3.84, 3.16, 2.57
 /// and 1.89.
@@ -107,12 +107,7 @@ fn what_was_lost_is_restored_from_the_packet_behind_it() {
         for frame in (packets / 2..packets).map(|frame| frame as usize * WIDE_FRAME_SAMPLES) {
             let range = frame..(frame + WIDE_FRAME_SAMPLES).min(torn.len());
             let (Some(whole), Some(torn)) = (whole.get(range.clone()), torn.get(range)) else { break };
-            let power = |samples: &mut dyn Iterator<Item = f64>| samples.map(|sample| sample * sample).sum::<f64>();
-            let voice = power(&mut whole.iter().map(|&sample| f64::from(sample)));
-            let apart = power(&mut whole.iter().zip(torn).map(|(&a, &b)| f64::from(a) - f64::from(b)));
-            if voice > 320.0 * 500.0 * 500.0 {
-                shares.push(10.0 * ((apart + 1.0) / voice).log10());
-            }
+            shares.extend(apart(torn, whole, 500.0));
         }
         shares.sort_by(f64::total_cmp);
         (shares[shares.len() / 2], shares[shares.len() * 19 / 20])
@@ -166,45 +161,17 @@ fn packets_of_10_40_and_60_milliseconds_are_heard() {
     }
 }
 
-/// Forty wait at different places of the music, and are admitted at once to somebody who speaks.
 #[test]
 fn from_the_music_into_the_meeting_without_a_click_and_at_once_with_one_encoder_for_all() {
-    let mut bridge = Bridge::new();
-    let (speaker, listener) = (bridge.call(Codec::Pcmu), bridge.call(Codec::Opus));
-    bridge.admit(&[speaker, listener]);
-    bridge.say(speaker, &speech::prompts().concat().repeat(2), 0, |_| Some(2_000));
-    let waits: Vec<usize> = (0..40)
-        .map(|_| {
-            let caller = bridge.call(Codec::Opus);
-            bridge.background(caller, Background::Music);
-            bridge.run(17);
-            caller
-        })
-        .collect();
-    bridge.run(50);
-    let seam_of_listener = bridge.heard(listener).len();
-    let seams: Vec<usize> = waits.iter().map(|&caller| bridge.heard(caller).len()).collect();
-    bridge.admit(&waits);
+    let mut admitted = Admitted::new(Codec::Opus);
+    let Admitted { bridge, waits, listener, .. } = &mut admitted;
     bridge.run(1);
     assert!(bridge.codes(waits[0]) != bridge.codes(waits[1]), "each leaves the music at another place");
     for _ in 0..100 {
         bridge.run(1);
-        assert!(waits.iter().all(|&caller| bridge.codes(caller) == bridge.codes(listener)), "one encoder for all");
+        assert!(waits.iter().all(|&caller| bridge.codes(caller) == bridge.codes(*listener)), "one encoder for all");
     }
-    let piece = audio::shipped_wide_hold_music();
-    let mut worst: f64 = 0.0;
-    for (&caller, seam) in waits.iter().zip(seams) {
-        let heard = bridge.heard(caller);
-        let change = 25 * WIDE_FRAME_SAMPLES;
-        // The music before, and what of it would have come; and the meeting, as somebody hears it who was in it before.
-        let music =
-            bend(&heard[seam - 60 * WIDE_FRAME_SAMPLES..seam]).max(bend(&piece[seam..][..2 * WIDE_FRAME_SAMPLES]));
-        let usual = music.max(bend(&bridge.heard(listener)[seam_of_listener..][..change]));
-        worst = worst.max(f64::from(bend(&heard[seam - 2..seam + change])) / f64::from(usual));
-    }
-    println!(
-        "| sharpest bend where 40 callers with Opus come from the music into the meeting | {worst:.2} of those around it | 1.5 |"
-    );
+    let worst = admitted.sharpest_bend(Codec::Opus, 25, &audio::shipped_wide_hold_music());
     assert!(worst < 1.5, "{worst}");
 }
 
@@ -219,7 +186,7 @@ fn who_speaks_and_is_silent_again_hears_what_others_hear() {
     let ticks = speech.len() / WIDE_FRAME_SAMPLES;
     bridge.say(speaker, &speech, 0, |_| Some(2_000));
     let word = tone(0.3, 3_000.0);
-    let (mut apart, mut apart_later) = (Vec::new(), Vec::new());
+    let (mut soon, mut later) = (Vec::new(), Vec::new());
     let mut shared_before = true;
     let mut since = 0;
     for tick in 0..ticks {
@@ -232,24 +199,21 @@ fn who_speaks_and_is_silent_again_hears_what_others_hear() {
         shared_before = shared;
         let frame = |caller: usize| bridge.heard(caller).rchunks(WIDE_FRAME_SAMPLES).next().unwrap();
         let (here, there) = (frame(caller), frame(listener));
-        let power = |samples: &mut dyn Iterator<Item = f64>| samples.map(|sample| sample * sample).sum::<f64>();
-        let voice = power(&mut there.iter().map(|&sample| f64::from(sample)));
-        if tick > 60 && shared && voice > 320.0 * 400.0 * 400.0 {
-            let wrong = power(&mut here.iter().zip(there).map(|(&a, &b)| f64::from(a) - f64::from(b)));
-            let wrong = 10.0 * ((wrong + 1.0) / voice).log10();
-            if since < 3 { apart.push(wrong) } else { apart_later.push(wrong) }
+        if tick > 60 && shared {
+            let shares = if since < 3 { &mut soon } else { &mut later };
+            shares.extend(apart(here, there, 400.0));
         }
     }
-    for all in [&mut apart, &mut apart_later] {
+    for all in [&mut soon, &mut later] {
         all.sort_by(f64::total_cmp);
     }
-    let (middle, worst) = (apart[apart.len() / 2], apart[apart.len() - 1]);
+    let (middle, worst) = (soon[soon.len() / 2], soon[soon.len() - 1]);
     println!(
         "| who has spoken hears otherwise than who only listens, in Opus: in the first 60 ms half of {} frames, all | {middle:.0}, {worst:.0} dB | -15 dB |",
-        apart.len()
+        soon.len()
     );
-    assert!(apart.len() > 50 && worst < -15.0, "{apart:.1?}");
-    let later = apart_later[apart_later.len() - 1];
+    assert!(soon.len() > 50 && worst < -15.0, "{soon:.1?}");
+    let later = later[later.len() - 1];
     assert!(later < -30.0, "{later}");
 }
 
