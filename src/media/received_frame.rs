@@ -70,6 +70,16 @@ pub enum Part<'a> {
     Missing { length: usize, next: Option<&'a [u8]> },
 }
 
+/// What is there in a row, and the hole behind it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Run {
+    pub begin: usize,
+    pub end: usize,
+    pub next: usize,
+    /// See [`Gap::lost`].
+    pub lost: bool,
+}
+
 /// A hole in a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Gap {
@@ -96,6 +106,15 @@ impl Default for ReceivedFrame {
 impl ReceivedFrame {
     pub fn gaps(&self) -> &[Gap] {
         self.gaps.get(..self.gap_count).unwrap_or_default()
+    }
+
+    /// The frame from its beginning to its end: so many steps that are there (`begin` to `end`), and then a hole up to `next`. Either
+    /// can be empty.
+    pub fn runs(&self) -> impl Iterator<Item = Run> {
+        let holes = self.gaps().iter().map(|gap| (gap.start, gap.start + gap.length, gap.lost));
+        holes
+            .chain([(FRAME_SAMPLES, FRAME_SAMPLES, false)])
+            .scan(0, |at, (end, next, lost)| Some(Run { begin: std::mem::replace(at, next), end, next, lost }))
     }
 
     /// What is at this step of a frame whose packets are decoded whole. `None`: the frame ends here.

@@ -12,7 +12,7 @@ use super::level::{self, TalkGate, Thresholds, Turn};
 use super::loudness::{self, Loudness};
 use super::mixer::{self, LastSample, Mixer, Samples, WideSamples};
 use super::playout::Playout;
-use super::received_frame::ReceivedFrame;
+use super::received_frame::{ReceivedFrame, Run};
 use super::resample::Upsampler;
 use super::wide_voice::WideVoice;
 
@@ -247,22 +247,17 @@ impl Voice {
 /// Decodes a frame and fills its holes: what was lost is concealed, what was never sent is silence.
 fn decode(law: Law, frame: &ReceivedFrame, concealment: &mut Concealment, voice: &mut Samples) {
     g711::decode_into(law, &frame.codes, voice);
-    let mut at = 0;
-    for gap in frame.gaps() {
-        if let Some(heard) = voice.get_mut(at..gap.start).filter(|heard| !heard.is_empty()) {
+    for Run { begin, end, next, lost } in frame.runs() {
+        if let Some(heard) = voice.get_mut(begin..end).filter(|heard| !heard.is_empty()) {
             concealment.heard(heard);
         }
-        at = gap.start + gap.length;
-        let Some(missing) = voice.get_mut(gap.start..at) else { continue };
-        if gap.lost {
+        let Some(missing) = voice.get_mut(end..next).filter(|missing| !missing.is_empty()) else { continue };
+        if lost {
             concealment.conceal(missing);
         } else {
             missing.fill(0);
             concealment.heard(missing);
         }
-    }
-    if let Some(heard) = voice.get_mut(at..).filter(|heard| !heard.is_empty()) {
-        concealment.heard(heard);
     }
 }
 

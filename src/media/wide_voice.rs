@@ -1,11 +1,11 @@
 //! What is heard of a caller who has 16 kHz: his packets decoded, and what is missing of them made up for.
 
 use crate::wire::{g722, opus};
-use crate::words::media::{Codec, FRAME_SAMPLES, WIDE_FRAME_SAMPLES};
+use crate::words::media::{Codec, WIDE_FRAME_SAMPLES};
 
 use super::concealment::WideConcealment;
 use super::mixer::{Samples, WideSamples};
-use super::received_frame::{Part, ReceivedFrame};
+use super::received_frame::{Part, ReceivedFrame, Run};
 use super::resample::Downsampler;
 
 /// One caller's voice at 16 kHz.
@@ -122,11 +122,9 @@ impl WideVoice {
 impl G722Decoder {
     /// What stands in for codes that are missing is heard by the decoder, too, so that those behind fit.
     fn decode(&mut self, frame: &ReceivedFrame, samples: &mut WideSamples) {
-        let mut at = 0;
-        let ends = frame.gaps().iter().map(|gap| (gap.start, gap.start + gap.length, gap.lost));
-        for (end, next, lost) in ends.chain([(FRAME_SAMPLES, FRAME_SAMPLES, false)]) {
-            let codes = frame.codes.get(at..end).filter(|codes| !codes.is_empty());
-            if let (Some(codes), Some(heard)) = (codes, samples.get_mut(2 * at..2 * end)) {
+        for Run { begin, end, next, lost } in frame.runs() {
+            let codes = frame.codes.get(begin..end).filter(|codes| !codes.is_empty());
+            if let (Some(codes), Some(heard)) = (codes, samples.get_mut(2 * begin..2 * end)) {
                 self.decoder.decode(codes, heard);
                 self.concealment.heard(heard);
             }
@@ -139,16 +137,12 @@ impl G722Decoder {
                 }
                 self.decoder.follow(missing);
             }
-            at = next;
         }
     }
 
     fn skip(&mut self, frame: &ReceivedFrame) {
-        let mut at = 0;
-        let ends = frame.gaps().iter().map(|gap| (gap.start, gap.start + gap.length));
-        for (end, next) in ends.chain([(FRAME_SAMPLES, FRAME_SAMPLES)]) {
-            self.decoder.skip(frame.codes.get(at..end).unwrap_or_default());
-            at = next;
+        for Run { begin, end, .. } in frame.runs() {
+            self.decoder.skip(frame.codes.get(begin..end).unwrap_or_default());
         }
         self.concealment.quiet();
     }
