@@ -1,7 +1,8 @@
 //! One media thread: a plane, its sockets, and a tick each 20 ms by absolute deadline.
 //!
 //! ```text
-//!   deadline ─► commands ─► each socket, and its leg's turn ─► meetings ─► events ─► sleep to the next deadline
+//!   deadline ─► commands ─► each socket, and its leg's turn ─► meetings ─► events ─► wait for the next deadline
+//!                                                                                      └─► keys of callers who dial
 //! ```
 //!
 //! Nothing in the loop waits for anybody: commands are taken as far as they have come, sockets are non-blocking, and an
@@ -9,12 +10,15 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use nix::poll::{PollFd, PollFlags, ppoll};
+use nix::sys::time::TimeSpec;
 use rustix::process::setpriority_process;
 use tokio::sync::mpsc::Sender as EventSender;
 use tokio::sync::mpsc::error::TrySendError as TrySendEventError;
@@ -23,13 +27,18 @@ use tracing::{debug, warn};
 use crate::media::plane::Stream;
 use crate::media::station::Message;
 use crate::media::{Plane, PlaneEvent, Station};
-use crate::words::media::FRAME;
+use crate::words::media::{DigitMethod, FRAME};
 
+use super::dialling::{DIALLING_MAX, Dialling};
 use super::ports::PortPair;
 use super::udp_drain::{Clocks, UdpDrain, disconnect};
 
 /// Datagrams read from one socket in one tick. A peer sends one or two; a flood is left to the kernel to drop.
 const DATAGRAMS_PER_TICK: usize = 16;
+
+/// How often between two ticks those are looked at who dial: twice the packets that they should send. A flood is left for
+/// the tick, and then to the kernel.
+const EARLY_LOOKS_PER_TICK: usize = 2 * DIALLING_MAX;
 
 /// Each leg's RTP socket is read until it is empty this often, its RTCP socket looked at, and its connection reviewed:
 /// about three times a second, a different part of the legs in each tick.
@@ -85,6 +94,7 @@ pub(super) struct MediaLoop {
     event_kept: Option<PlaneEvent>,
     counters: Arc<ThreadCounters>,
     drain: UdpDrain,
+    dialling: Dialling,
     ticks: usize,
 }
 
@@ -104,6 +114,7 @@ impl MediaLoop {
             event_kept: None,
             counters,
             drain: UdpDrain::default(),
+            dialling: Dialling::default(),
             ticks: 0,
         }
     }
@@ -115,8 +126,7 @@ impl MediaLoop {
             debug!(%error, "a media thread has no more priority than others");
         }
         loop {
-            let early = self.station.plane().next_tick_at().saturating_duration_since(Instant::now());
-            thread::sleep(early);
+            self.wait();
             self.make_up_for_a_stall();
             if !self.take_commands() {
                 return;
@@ -126,6 +136,51 @@ impl MediaLoop {
             self.review_connections();
             self.give_events();
         }
+    }
+
+    /// Until the next tick is due. What callers who dial send meanwhile is taken as it comes.
+    fn wait(&mut self) {
+        for _ in 0..EARLY_LOOKS_PER_TICK {
+            if !self.take_early() {
+                break;
+            }
+            self.give_events();
+        }
+        thread::sleep(self.until_tick());
+    }
+
+    fn until_tick(&self) -> Duration {
+        self.station.plane().next_tick_at().saturating_duration_since(Instant::now())
+    }
+
+    /// Waits until somebody who dials has sent something, and takes one datagram of each who has. `false`: nobody dials, or
+    /// the next tick is due.
+    fn take_early(&mut self) -> bool {
+        let until_tick = self.until_tick();
+        let MediaLoop { station, dialling, drain, .. } = self;
+        let (plane, sockets) = station.parts();
+        let socket = |slot: usize| sockets.get(slot).and_then(Option::as_ref).map(|sockets| &sockets.pair.rtp);
+        let calls = dialling.calls(Instant::now());
+        let dial: Vec<_> =
+            calls.filter_map(|call| plane.slot_of(call)).filter_map(|slot| Some((slot, socket(slot)?))).collect();
+        let mut looks: Vec<_> = dial.iter().map(|(_, socket)| PollFd::new(socket.as_fd(), PollFlags::POLLIN)).collect();
+        if looks.is_empty() || until_tick.is_zero() {
+            return false;
+        }
+        // What goes wrong here goes right in the tick.
+        if ppoll(&mut looks, Some(TimeSpec::from_duration(until_tick)), None).unwrap_or(0) == 0 {
+            return false;
+        }
+        let clocks = Clocks::read();
+        for ((slot, socket), look) in dial.iter().zip(looks) {
+            if look.any() == Some(true) {
+                drain.drain(socket, &clocks, 1, |source, received_at, datagram| {
+                    plane.handle_rtp(*slot, source, received_at, datagram);
+                    false
+                });
+            }
+        }
+        true
     }
 
     fn make_up_for_a_stall(&mut self) {
@@ -270,10 +325,15 @@ impl MediaLoop {
 
     fn next_event(&mut self) -> Option<PlaneEvent> {
         let event = self.station.parts().0.poll_event()?;
-        if let PlaneEvent::SourceBound { call, .. } = &event
-            && let Some(slot) = self.station.plane().slot_of(*call)
-        {
-            self.review_connection(slot);
+        match event {
+            PlaneEvent::SourceBound { call, .. } => {
+                if let Some(slot) = self.station.plane().slot_of(call) {
+                    self.review_connection(slot);
+                }
+            }
+            // A tone is found in a tick's frame, and an INFO comes another way.
+            PlaneEvent::Digit { call, method: DigitMethod::Event, .. } => self.dialling.pressed(Instant::now(), call),
+            _ => {}
         }
         Some(event)
     }
@@ -296,3 +356,7 @@ fn bring(
 fn count(counter: &AtomicU64, by: u64) {
     counter.fetch_add(by, Ordering::Relaxed);
 }
+
+#[cfg(test)]
+#[path = "tests/media_loop.rs"]
+mod tests;

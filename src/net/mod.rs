@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | [`media_thread`] | all media threads: which call and meeting is where; commands down, events up |
 //! | [`media_loop`] | one media thread: its plane, its sockets, a tick each 20 ms |
+//! | `dialling` | whose keys it takes as they come |
 //! | [`udp_drain`] | what waits in a media socket, with the time when it came |
 //! | [`ports`] | which RTP port pairs are free |
 //! | [`audio`], `audio_embedded` | prompts, music and chimes: an operator's files, and those in the binary |
@@ -14,6 +15,7 @@
 
 pub mod audio;
 mod audio_embedded;
+mod dialling;
 pub mod media_loop;
 pub mod media_thread;
 pub mod ports;
