@@ -15,7 +15,7 @@ pub struct Plan {
     pub warm_up: Duration,
     /// How often a meeting is started for each size of its lobby.
     pub starts: usize,
-    /// Sizes of the lobby, besides the one of `calls`.
+    /// Sizes of the lobby where meetings start.
     pub lobbies: Vec<usize>,
     /// For each rate of calls.
     pub set_up: Duration,
@@ -41,8 +41,8 @@ impl Plan {
             turns: 2,
             measure: Duration::from_secs(10),
             warm_up: Duration::from_secs(1),
-            starts: 3,
-            lobbies: vec![50, 200],
+            starts: 5,
+            lobbies: vec![50, 200, 500],
             set_up: Duration::from_secs(10),
             rates: vec![100.0, 300.0],
             short_calls: 20_000,
