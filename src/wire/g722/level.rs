@@ -3,7 +3,7 @@
 //! A code says how far the sample is from its prediction, in units of a scale that follows from the codes alone. In voice
 //! that distance is smaller than the sample itself, by what the predictor gains.
 
-use super::band::{High, Low, OCTAVE, Quantizer};
+use super::band::{OCTAVE, next_high_log, next_low_log};
 use super::tables::{HIGH_LEVELS, LOW_LEVELS, SCALE};
 
 /// The scales of a stream's two bands, as its decoder would have them.
@@ -62,7 +62,7 @@ impl LevelMeter {
         for &code in codes {
             let (low, high) = (code & 0x3F, code >> 6);
             peak = peak.max(low_log + LOW_LOGS[usize::from(low)]).max(high_log + HIGH_LOGS[usize::from(high)]);
-            (low_log, high_log) = (Low::next_log(low_log, low), High::next_log(high_log, high));
+            (low_log, high_log) = (next_low_log(low_log, low), next_high_log(high_log, high));
         }
         *self = LevelMeter { low_log, high_log };
         let amplitude = amplitude(peak);

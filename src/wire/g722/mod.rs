@@ -7,16 +7,17 @@
 //!
 //! | file | its idea |
 //! | --- | --- |
-//! | `band` | one band's ADPCM: a quantizer with a scale, and a predictor, which both ends adapt alike |
-//! | `qmf` | the filters that split and join the bands |
+//! | `band` | the ADPCM of both: quantizers with a scale, and predictors, which both ends adapt alike |
+//! | `qmf` | the filter that splits and joins the bands |
+//! | `lanes` | eight words side by side, with the standard's operations |
 //! | `level` | how loud a stream is, without decoding it |
 //! | `tables` | the standard's numbers |
 //!
 //! Samples are 16-bit linear on the scale of [`super::g711`], as in ITU-T's G.191 software: a tone at full scale on one
 //! side is a tone at full scale on the other, and goes through both codecs at the same level.
 //!
-//! A frame of 20 ms costs 9 µs to encode, 7 µs to decode and 0.5 µs to meter on a machine where one of G.711 costs a tenth of
-//! a microsecond; the filters are 0.7 µs of it.
+//! A frame of 20 ms costs 4 µs to encode, 2.4 µs to decode and 0.5 µs to meter on a machine where one of G.711 costs a tenth of
+//! a microsecond.
 //!
 //! The codec is our own because we need its state. A listener who joins a stream that others hear already, and a talker
 //! who leaves it, takes a copy of the encoder along, so that nothing clicks; when packets are lost the decoder's
@@ -39,37 +40,34 @@
 //! | the same 160 ms before it (which is as if it had always been there) | 16 | 22 | 22 | 22 |
 
 mod band;
+mod lanes;
 mod level;
 mod qmf;
 mod tables;
 
 pub use level::LevelMeter;
 
-use band::{Band, High, Low};
-use qmf::{BLOCK, Memory, Row};
+use band::Bands;
+use qmf::{BLOCK, Memory};
 
 /// One stream's encoder; new ones are at rest, as the standard's reset leaves them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Encoder {
     memory: Memory,
-    low: Band<Low>,
-    high: Band<High>,
+    bands: Bands,
 }
 
 impl Encoder {
     /// Encodes as many pairs of samples as both slices hold, and says how many codes that were.
     pub fn encode(&mut self, samples: &[i16], codes: &mut [u8]) -> usize {
-        let (mut low, mut high) = ([0; BLOCK], [0; BLOCK]);
-        let count = codes.len().min(samples.len() / 2);
-        for (samples, codes) in samples[..count * 2].chunks(BLOCK * 2).zip(codes[..count].chunks_mut(BLOCK)) {
-            self.memory.split(samples, &mut low, &mut high);
-            let (mut low_band, mut high_band) = (self.low, self.high); // in registers meanwhile
-            for ((code, &low), &high) in codes.iter_mut().zip(&low).zip(&high) {
-                *code = high_band.encode(high.into()) << 6 | low_band.encode(low.into());
-            }
-            (self.low, self.high) = (low_band, high_band);
+        let mut bands = [[0; 2]; BLOCK];
+        let (pairs, _) = samples.as_chunks();
+        for (pairs, codes) in pairs.chunks(BLOCK).zip(codes.chunks_mut(BLOCK)) {
+            let count = pairs.len().min(codes.len());
+            self.memory.split(&pairs[..count], &mut bands);
+            self.bands.encode(&bands[..count], &mut codes[..count]);
         }
-        count
+        pairs.len().min(codes.len())
     }
 }
 
@@ -83,8 +81,7 @@ const UNHEARD: usize = 6 * BLOCK;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decoder {
     memory: Memory,
-    low: Band<Low>,
-    high: Band<High>,
+    bands: Bands,
     /// The end of what was played, as a filter that splits it would remember it.
     played: Memory,
     /// The last codes that were skipped: the end of this, and how many.
@@ -96,8 +93,7 @@ impl Default for Decoder {
     fn default() -> Decoder {
         Decoder {
             memory: Memory::default(),
-            low: Band::default(),
-            high: Band::default(),
+            bands: Bands::default(),
             played: Memory::default(),
             unheard: [0; UNHEARD],
             skipped: 0,
@@ -109,11 +105,15 @@ impl Decoder {
     /// Decodes as many codes as there is room for at two samples each, and says how many that were.
     pub fn decode(&mut self, codes: &[u8], samples: &mut [i16]) -> usize {
         self.catch_up();
-        let count = codes.len().min(samples.len() / 2);
-        for (codes, samples) in codes[..count].chunks(BLOCK).zip(samples[..count * 2].chunks_mut(BLOCK * 2)) {
-            let [low, high] = self.bands(codes);
-            self.memory.join(&low, &high, samples);
-            self.played.pass(samples);
+        let (mut bands, mut heard) = ([[0; 2]; BLOCK], [[0; 2]; BLOCK]);
+        let (pairs, _) = samples.as_chunks_mut();
+        let count = codes.len().min(pairs.len());
+        for (codes, pairs) in codes.chunks(BLOCK).zip(pairs.chunks_mut(BLOCK)) {
+            let count = codes.len().min(pairs.len());
+            self.bands.decode(&codes[..count], &mut bands[..count]);
+            self.memory.join(&bands[..count], &mut heard);
+            pairs[..count].copy_from_slice(&heard[..count]);
+            self.played.pass(&heard[..count]);
         }
         count
     }
@@ -131,44 +131,29 @@ impl Decoder {
     /// encoded and come over the line. So what comes next fits better than behind a standstill.
     pub fn follow(&mut self, samples: &[i16]) {
         self.catch_up();
-        let (low_before, high_before) = (self.low, self.high);
-        let (mut low, mut high) = ([0; BLOCK], [0; BLOCK]);
-        for samples in samples.chunks(BLOCK * 2) {
-            self.played.split(samples, &mut low, &mut high);
-            let count = samples.len() / 2;
-            for (low, high) in low.iter_mut().zip(&mut high).take(count) {
-                *low = self.low.decode(self.low.code((*low).into())) as i16;
-                *high = self.high.decode(self.high.code((*high).into())) as i16;
-            }
-            self.memory.pass_bands(&low, &high, count);
+        let before = self.bands;
+        let mut bands = [[0; 2]; BLOCK];
+        let (pairs, _) = samples.as_chunks();
+        for pairs in pairs.chunks(BLOCK) {
+            self.played.split(pairs, &mut bands);
+            let bands = &mut bands[..pairs.len()];
+            self.bands.follow(bands);
+            self.memory.pass(bands);
         }
         // What is played instead fades, and the voice that it stands for hardly does.
-        self.low.scale_towards(&low_before);
-        self.high.scale_towards(&high_before);
+        self.bands.scale_towards(&before);
     }
 
     fn catch_up(&mut self) {
         if self.skipped == 0 {
             return;
         }
-        let unheard = self.unheard;
+        let (unheard, mut bands) = (self.unheard, [[0; 2]; BLOCK]);
         for codes in unheard[UNHEARD - std::mem::take(&mut self.skipped)..].chunks(BLOCK) {
-            let [low, high] = self.bands(codes);
-            self.memory.pass_bands(&low, &high, codes.len());
+            let bands = &mut bands[..codes.len()];
+            self.bands.decode(codes, bands);
+            self.memory.pass(bands);
         }
-    }
-
-    /// Both bands of a block of codes.
-    #[inline]
-    fn bands(&mut self, codes: &[u8]) -> [Row; 2] {
-        let (mut low, mut high) = ([0; BLOCK], [0; BLOCK]);
-        let (mut low_band, mut high_band) = (self.low, self.high);
-        for ((&code, low), high) in codes.iter().zip(&mut low).zip(&mut high) {
-            *low = low_band.decode(code & 0x3F) as i16;
-            *high = high_band.decode(code >> 6) as i16;
-        }
-        (self.low, self.high) = (low_band, high_band);
-        [low, high]
     }
 }
 

@@ -1,32 +1,59 @@
 //! The numbers of ITU-T G.722, section 6.2.1: decision values, levels and steps of both quantizers, the scale, and the
 //! filter that splits and joins the bands. By the code wherever the standard has a table of codes beside one of levels.
 
-/// The low band's decision values (LL6), in 1/4096 of the scale, times 16: their products with the scale are then the upper
-/// halves of 32 bits. The last three are there for the vector instructions' sake.
-pub static LOW_DECISIONS: [u16; 32] = {
-    let values: [u16; 29] = [
-        35, 72, 110, 150, 190, 233, 276, 323, 370, 422, 473, 530, 587, 650, 714, 786, 858, 940, 1023, 1121, 1219, 1339,
-        1458, 1612, 1765, 1980, 2195, 2557, 2919,
-    ];
-    let mut all = [u16::MAX; 32];
-    let mut at = 0;
-    while at < values.len() {
-        all[at] = values[at] * 16;
-        at += 1;
+/// The low band's decision values (LL6), in 1/4096 of the scale. There are 30 intervals between them, of each sign the same. Here
+/// they are in eight *classes*: two in the first and four in each behind it, so that all of a class teach the same.
+const LOW_DECISIONS: [u16; 29] = [
+    35, 72, 110, 150, 190, 233, 276, 323, 370, 422, 473, 530, 587, 650, 714, 786, 858, 940, 1023, 1121, 1219, 1339,
+    1458, 1612, 1765, 1980, 2195, 2557, 2919,
+];
+
+/// A decision value times 16: its product with the scale is then the upper half of 32 bits.
+const fn decision(number: usize) -> i16 {
+    (LOW_DECISIONS[number] * 16) as i16
+}
+
+/// Where each class but the first begins. As in the next table, what fills the eight is never looked at.
+pub static COARSE_DECISIONS: [i16; 8] = {
+    let mut all = [-1; 8];
+    let mut class = 1;
+    while class < 8 {
+        all[class - 1] = decision(4 * class - 3);
+        class += 1;
     }
     all
 };
 
-/// The low band's codes: of a difference from zero up or below zero, by how many decision values it reaches (29 at most).
+/// Where the other intervals of a class begin.
+pub static FINE_DECISIONS: [[i16; 8]; 8] = {
+    let mut all = [[-1; 8]; 8];
+    all[0][0] = decision(0);
+    let mut class = 1;
+    while class < 8 {
+        let mut interval = 1;
+        while interval < 4 {
+            all[class][interval - 1] = decision(4 * class - 3 + interval);
+            interval += 1;
+        }
+        class += 1;
+    }
+    all
+};
+
+/// The low band's codes: of a difference from zero up or below zero, by class and interval.
 pub static LOW_CODES: [[u8; 32]; 2] = {
     let mut codes = [[0; 32]; 2];
-    let mut reached = 0;
-    while reached < 32 {
-        let interval = if reached > 29 { 30 } else { reached as u8 + 1 };
-        codes[0][reached] = 62 - interval;
+    let mut at = 0;
+    while at < 32 {
+        let interval = match at {
+            0 => 1,
+            1..4 => 2,
+            _ => at as u8 - 1,
+        };
+        codes[0][at] = 62 - interval;
         // The smallest two negative ones got the codes that would look like silence on a line.
-        codes[1][reached] = if interval <= 2 { 64 - interval } else { 34 - interval };
-        reached += 1;
+        codes[1][at] = if interval <= 2 { 64 - interval } else { 34 - interval };
+        at += 1;
     }
     codes
 };
@@ -51,10 +78,26 @@ pub static LOW_LEVELS: [i16; 64] = {
 };
 
 /// The same by a code's four upper bits (QQ4): what both ends learn from.
-pub static COARSE_LEVELS: [i16; 16] = by_coarse_code([0, 1200, 2584, 4240, 6288, 8968, 12896, 20456], true);
+pub static COARSE_LEVELS: [i16; 16] = by_coarse_code(LEVEL_MAGNITUDES, true);
 
 /// How the low band's logarithmic scale moves on, by a code's four upper bits (WL).
-pub static LOW_STEPS: [i16; 16] = by_coarse_code([-60, -30, 58, 172, 334, 538, 1198, 3042], false);
+pub static LOW_STEPS: [i16; 16] = by_coarse_code(CLASS_STEPS, false);
+
+const LEVEL_MAGNITUDES: [i16; 8] = [0, 1200, 2584, 4240, 6288, 8968, 12896, 20456];
+
+/// Both again by class: the levels from the second on, of differences from zero up and below; behind the last class comes no
+/// other.
+pub static CLASS_LEVELS: [[i16; 8]; 2] = {
+    let mut levels = [[LEVEL_MAGNITUDES[7]; 8], [-LEVEL_MAGNITUDES[7]; 8]];
+    let mut class = 1;
+    while class < 8 {
+        levels[0][class - 1] = LEVEL_MAGNITUDES[class];
+        levels[1][class - 1] = -LEVEL_MAGNITUDES[class];
+        class += 1;
+    }
+    levels
+};
+pub const CLASS_STEPS: [i16; 8] = [-60, -30, 58, 172, 334, 538, 1198, 3042];
 
 const fn by_coarse_code(magnitudes: [i16; 8], signed: bool) -> [i16; 16] {
     let mut by_code = [magnitudes[0]; 16];
