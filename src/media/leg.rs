@@ -102,13 +102,13 @@ impl Leg {
         !self.playout.has_frame()
     }
 
-    pub fn negotiate(&mut self, now: Instant, media: NegotiatedMedia, signalled_from: IpAddr) {
+    pub fn negotiate(&mut self, now: Instant, media: NegotiatedMedia, signalled_from: IpAddr, random: &mut StdRng) {
         if self.codec() != Some(media.codec) {
             // What waits to be played is coded otherwise.
             self.playout.negotiate(media.codec);
             self.voice.negotiate(media.codec);
             self.ear.negotiate(&media);
-            self.sender.negotiate(media.codec);
+            self.sender.negotiate(media.codec, random);
             self.dtmf.negotiate(media.codec);
         }
         self.binding.negotiate(now, media.remote_rtp, signalled_from);
@@ -340,17 +340,15 @@ impl Leg {
     }
 
     pub fn statistics(&self) -> LegStatistics {
-        let clock_rate = self.codec().unwrap_or(Codec::Pcmu).clock_rate();
-        let milliseconds = |steps: f32| steps * 1000.0 / clock_rate as f32;
-        let (jitter, jitter_max) = self.reception.jitter();
+        let (jitter_ms, jitter_ms_max) = self.reception.jitter_ms();
         LegStatistics {
             packets_received: self.reception.received(),
-            packets_sent: u64::from(self.sender.packets()),
+            packets_sent: self.sender.packets(),
             packets_lost: self.reception.lost(),
             packets_late: self.late,
             packets_refused: self.refused,
-            jitter_ms: milliseconds(jitter),
-            jitter_ms_max: milliseconds(jitter_max),
+            jitter_ms,
+            jitter_ms_max,
             delay_ms_max: self.playout.delay_ms_max(),
             reported_lost: self.reception.reported_lost(),
             codec: self.codec(),

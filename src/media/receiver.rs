@@ -26,8 +26,7 @@ pub struct Reception {
     /// Of sources that were replaced.
     lost_before: u64,
     received_before: u64,
-    /// In steps of the RTP clock.
-    jitter_max: f32,
+    jitter_ms_max: f32,
     last_sender_report: Option<(u32, Instant)>,
     /// Of our packets, as the peer's last report says.
     reported_lost: Option<i32>,
@@ -42,11 +41,18 @@ struct CountedSource {
     /// After a jump: the sequence number that would prove a restart.
     restart_at: Option<u16>,
     received: u64,
-    jitter: f32,
-    /// Arrival and timestamp of the last packet of voice.
-    last: Option<(Instant, u32)>,
+    jitter_ms: f32,
+    /// The last packet of voice.
+    last: Option<LastVoice>,
     reported_expected: u64,
     reported_received: u64,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct LastVoice {
+    received_at: Instant,
+    timestamp: u32,
+    clock_rate: u32,
 }
 
 impl CountedSource {
@@ -58,7 +64,7 @@ impl CountedSource {
             cycles: 0,
             restart_at: None,
             received: 0,
-            jitter: 0.0,
+            jitter_ms: 0.0,
             last: None,
             reported_expected: 0,
             reported_received: 0,
@@ -114,24 +120,25 @@ impl Reception {
         self.source = Some(source);
     }
 
-    /// Measures the interarrival jitter at a packet of voice (appendix A.8). `clock_rate` in Hz.
+    /// Measures the interarrival jitter at a packet of voice (appendix A.8). `clock_rate` in Hz: another one than before
+    /// counts from another time (RFC 7160 section 4), so that the two packets tell nothing of the network.
     pub fn measure(&mut self, received_at: Instant, timestamp: u32, clock_rate: u32) {
         let Some(source) = &mut self.source else { return };
-        if let Some((last_at, last_timestamp)) = source.last {
-            let apart = if received_at >= last_at {
-                (received_at - last_at).as_secs_f32()
+        if let Some(last) = source.last.filter(|last| last.clock_rate == clock_rate) {
+            let apart = if received_at >= last.received_at {
+                (received_at - last.received_at).as_secs_f32()
             } else {
-                -(last_at - received_at).as_secs_f32()
+                -(last.received_at - received_at).as_secs_f32()
             };
-            let sent_apart = timestamp.wrapping_sub(last_timestamp) as i32;
-            let difference = (apart * clock_rate as f32 - sent_apart as f32).abs();
+            let sent_apart = timestamp.wrapping_sub(last.timestamp) as i32;
+            let difference_ms = (apart - sent_apart as f32 / clock_rate as f32).abs() * 1_000.0;
             // A pause of more than some seconds is a sender that stopped its clock, not a network that held packets.
-            if difference < 4.0 * clock_rate as f32 {
-                source.jitter += (difference - source.jitter) / 16.0;
-                self.jitter_max = self.jitter_max.max(source.jitter);
+            if difference_ms < 4_000.0 {
+                source.jitter_ms += (difference_ms - source.jitter_ms) / 16.0;
+                self.jitter_ms_max = self.jitter_ms_max.max(source.jitter_ms);
             }
         }
-        source.last = Some((received_at, timestamp));
+        source.last = Some(LastVoice { received_at, timestamp, clock_rate });
     }
 
     pub fn received(&self) -> u64 {
@@ -142,9 +149,9 @@ impl Reception {
         self.lost_before + self.source.as_ref().map_or(0, |source| source.lost().max(0) as u64)
     }
 
-    /// Now, and at its highest; in steps of the RTP clock.
-    pub fn jitter(&self) -> (f32, f32) {
-        (self.source.as_ref().map_or(0.0, |source| source.jitter), self.jitter_max)
+    /// Now, and at its highest.
+    pub fn jitter_ms(&self) -> (f32, f32) {
+        (self.source.as_ref().map_or(0.0, |source| source.jitter_ms), self.jitter_ms_max)
     }
 
     pub fn reported_lost(&self) -> Option<i32> {
@@ -178,12 +185,13 @@ impl Reception {
             Some((stamp, at)) => (stamp, (now.saturating_duration_since(at).as_secs_f64() * 65_536.0) as u32),
             None => (0, 0),
         };
+        let steps_per_ms = source.last.map_or(0.0, |last| last.clock_rate as f32 / 1_000.0);
         Some(ReportBlock {
             ssrc: source.ssrc,
             fraction_lost,
             cumulative_lost: source.lost().clamp(i64::from(i32::MIN), i64::from(i32::MAX)) as i32,
             extended_highest_sequence: source.extended_highest(),
-            jitter: source.jitter as u32,
+            jitter: (source.jitter_ms * steps_per_ms) as u32,
             last_sender_report,
             delay_since_last_sender_report: delay,
         })
@@ -240,9 +248,22 @@ mod tests {
             let late = if number % 2 == 0 { 0 } else { 4 };
             reception.measure(start + Duration::from_millis(u64::from(number * 20 + late)), number * 160, 8000);
         }
-        let (jitter, highest) = reception.jitter();
+        let (jitter_ms, highest_ms) = reception.jitter_ms();
         // Every interval is 4 ms off, 32 steps.
-        assert!((jitter - 32.0).abs() < 0.5 && highest <= 33.0, "{jitter}");
+        assert!((jitter_ms - 4.0).abs() < 0.05 && highest_ms <= 4.1, "{jitter_ms}");
+        assert!((31..=32).contains(&reception.report(start).unwrap().jitter));
+    }
+
+    #[test]
+    fn another_clock_is_no_jitter() {
+        let start = Instant::now();
+        let mut reception = Reception::default();
+        reception.count(1, 0);
+        for number in 0..100u32 {
+            let (timestamp, clock_rate) = if number < 50 { (number * 160, 8_000) } else { (number * 960, 48_000) };
+            reception.measure(start + Duration::from_millis(u64::from(number * 20)), timestamp, clock_rate);
+        }
+        assert!(reception.jitter_ms().1 < 0.01, "{:?}", reception.jitter_ms());
     }
 
     #[test]

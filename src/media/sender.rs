@@ -27,8 +27,11 @@ pub struct Sender {
     steps_per_frame: u32,
     /// The next packet is the first after a pause (RFC 3551 section 4.1).
     marker: bool,
+    /// Under this SSRC (RFC 3550 section 6.4.1).
     packets: u32,
     octets: u32,
+    /// Under those before.
+    packets_before: u64,
     next_report_at: Option<Instant>,
     cname: [u8; CNAME_BYTES],
 }
@@ -52,22 +55,30 @@ impl Sender {
             marker: true,
             packets: 0,
             octets: 0,
+            packets_before: 0,
             next_report_at: None,
             cname,
         }
     }
 
-    /// What is sent is in this codec from now on.
-    pub fn negotiate(&mut self, codec: Codec) {
-        self.steps_per_frame = steps_per_frame(codec);
+    /// What is sent is in this codec from now on. Where its clock goes otherwise than the one before, a new stream begins:
+    /// one SSRC has one clock (RFC 7160 section 4).
+    pub fn negotiate(&mut self, codec: Codec, random: &mut StdRng) {
+        let steps_per_frame = steps_per_frame(codec);
+        if steps_per_frame != self.steps_per_frame && self.packets > 0 {
+            let next_report_at = self.next_report_at;
+            *self = Sender { packets_before: self.packets(), next_report_at, cname: self.cname, ..Sender::new(random) };
+        }
+        self.steps_per_frame = steps_per_frame;
     }
 
     pub fn ssrc(&self) -> u32 {
         self.ssrc
     }
 
-    pub fn packets(&self) -> u32 {
-        self.packets
+    /// All that were sent.
+    pub fn packets(&self) -> u64 {
+        self.packets_before + u64::from(self.packets)
     }
 
     /// The next packet, and 20 ms pass. How many octets of `out` it has.
@@ -161,6 +172,34 @@ mod tests {
             seen.push((packet.sequence, packet.timestamp.wrapping_sub(u32::MAX - 100), packet.marker));
         }
         assert_eq!(seen, [(65_535, 0, true), (0, 160, false), (1, 800, true), (2, 960, false)]);
+    }
+
+    #[test]
+    fn another_clock_is_another_stream() {
+        let mut random = StdRng::seed_from_u64(3);
+        let mut sender = Sender::new(&mut random);
+        let cname = sender.cname;
+        let mut out = [0; PACKET_BYTES_MAX];
+        let mut send = |sender: &mut Sender| {
+            let length = sender.packet(0, &[0; 160], &mut out);
+            let packet = RtpPacket::parse(&out[..length]).unwrap();
+            (packet.ssrc, packet.timestamp, packet.marker)
+        };
+        sender.negotiate(Codec::Opus, &mut random);
+        let (agreed, ..) = send(&mut sender);
+        sender.negotiate(Codec::Opus, &mut random);
+        assert_eq!(send(&mut sender).0, agreed);
+        sender.negotiate(Codec::Pcma, &mut random);
+        let (ssrc, first, marker) = send(&mut sender);
+        assert!(ssrc != agreed && marker);
+        // G.722 has the clock of G.711 (RFC 3551 section 4.5.2).
+        sender.negotiate(Codec::G722, &mut random);
+        assert_eq!(send(&mut sender), (ssrc, first.wrapping_add(160), false));
+        let mut out = [0; REPORT_BYTES_MAX];
+        let length = sender.report(Duration::ZERO, None, false, &mut out);
+        let report = ReceivedRtcp::parse(&out[..length]).unwrap();
+        assert_eq!((report.ssrc, report.sender.unwrap().packets), (ssrc, 2));
+        assert_eq!((sender.packets(), sender.cname), (4, cname));
     }
 
     #[test]
