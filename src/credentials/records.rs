@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use sqlx::AssertSqlSafe;
+
 use super::contract::{StoreError, Timestamp};
-use super::database::{Ask, Row, sql};
+use super::database::{Ask, Row, Sql, sql};
 use super::keys::CallRecordKey;
 use super::rows::common::{lowered, search_text};
 use super::store::Store;
@@ -11,6 +13,9 @@ use super::store::Store;
 /// How long call records are kept, and how many at most: some 200 MB.
 pub const CALL_RECORDS_KEPT: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 pub const CALL_RECORDS_MAX: u32 = 200_000;
+
+/// Records in one statement. Few different numbers, so that each statement is prepared once.
+const RECORDS_AT_ONCE: [usize; 4] = [64, 16, 4, 1];
 
 /// The record of a call, to be kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,14 +53,12 @@ impl Store {
     pub async fn add_call_records(&self, calls: &[StoredCall]) -> Result<(), StoreError> {
         // Losing the last second of records with the mains is bearable: the file of call records has them too.
         let mut transaction = self.database().count(&[]).await?;
-        for call in calls {
-            let parts = [Some(&call.caller), call.conference_id.as_ref(), call.organizer.as_ref(), Some(&call.cause)];
-            let parts: Vec<&str> = parts.into_iter().flatten().map(String::as_str).collect();
-            let insert = sql("INSERT INTO call_records (ended_at, search_text, record) VALUES ($1, $2, $3)")
-                .bind(call.ended_at)
-                .bind(search_text(&parts))
-                .bind(&call.record);
-            transaction.execute(insert).await?;
+        let mut left = calls;
+        while !left.is_empty() {
+            let count = RECORDS_AT_ONCE.into_iter().find(|count| *count <= left.len()).unwrap_or(left.len());
+            let (these, later) = left.split_at(count);
+            left = later;
+            transaction.execute(insert(these)).await?;
         }
         transaction.commit().await
     }
@@ -72,4 +75,16 @@ impl Store {
         };
         self.database().all(list).await?.iter().map(call).collect()
     }
+}
+
+fn insert(calls: &[StoredCall]) -> Sql {
+    let places: Vec<String> =
+        (0..calls.len()).map(|row| format!("(${}, ${}, ${})", 3 * row + 1, 3 * row + 2, 3 * row + 3)).collect();
+    // Nothing in the text comes from outside.
+    let text = format!("INSERT INTO call_records (ended_at, search_text, record) VALUES {}", places.join(", "));
+    calls.iter().fold(sql(AssertSqlSafe(text)), |insert, call| {
+        let parts = [Some(&call.caller), call.conference_id.as_ref(), call.organizer.as_ref(), Some(&call.cause)];
+        let parts: Vec<&str> = parts.into_iter().flatten().map(String::as_str).collect();
+        insert.bind(call.ended_at).bind(search_text(&parts)).bind(&call.record)
+    })
 }

@@ -1,5 +1,6 @@
 //! Call records on their way into the store. A store that is slow or away delays no call: what it does not take waits here,
-//! and when too many wait the oldest goes, counted.
+//! and when too many wait the oldest goes, counted. A lone call's record is kept at once; on a busy server the records of a
+//! moment share a transaction.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use tokio::sync::Notify;
+use tokio::time::timeout;
 
 use super::record;
 use crate::credentials::{Store, StoreError, StoredCall, Timestamp};
@@ -18,6 +20,10 @@ const WAITING_RECORDS: usize = 10_000;
 /// Records in one transaction.
 const AT_ONCE: usize = 500;
 
+/// From one transaction to the next, so that many share one. A process that is killed loses the records of this moment;
+/// the file of call records has them.
+const REST: Duration = Duration::from_millis(200);
+
 /// Until a store that refused is asked again; doubled each time, up to the second one.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
 const ASK_AGAIN_MAX: Duration = Duration::from_secs(30);
@@ -28,6 +34,7 @@ struct Waiting {
     grown: Notify,
     /// No further ones come.
     closed: AtomicBool,
+    closing: Notify,
 }
 
 impl Waiting {
@@ -48,14 +55,14 @@ impl CallArchive {
         (CallArchive(waiting.clone()), ArchiveKeeper(waiting))
     }
 
-    /// `false`: another record had to go for it.
-    pub fn push(&self, call: &CallRecord) -> bool {
+    /// Takes the call's record, and the same as a line of JSON. `false`: another record had to go for it.
+    pub fn push(&self, call: &CallRecord, line: String) -> bool {
         let mut records = self.0.records();
         let has_room = records.len() < WAITING_RECORDS;
         if !has_room {
             records.pop_front();
         }
-        records.push_back(stored(call));
+        records.push_back(stored(call, line));
         self.0.grown.notify_one();
         has_room
     }
@@ -65,6 +72,7 @@ impl Drop for CallArchive {
     fn drop(&mut self) {
         self.0.closed.store(true, Ordering::Release);
         self.0.grown.notify_one();
+        self.0.closing.notify_one();
     }
 }
 
@@ -87,7 +95,13 @@ impl ArchiveKeeper {
                 continue;
             }
             match store.add_call_records(&batch).await {
-                Ok(()) => pause = ASK_AGAIN,
+                Ok(()) => {
+                    pause = ASK_AGAIN;
+                    if !closed && batch.len() < AT_ONCE {
+                        // Either way there is nothing to do but to go on.
+                        let _ = timeout(REST, self.0.closing.notified()).await;
+                    }
+                }
                 Err(error) => {
                     self.refused(&error, batch, pause == ASK_AGAIN);
                     if closed {
@@ -113,14 +127,15 @@ impl ArchiveKeeper {
     }
 }
 
-fn stored(call: &CallRecord) -> StoredCall {
+fn stored(call: &CallRecord, mut line: String) -> StoredCall {
+    line.truncate(line.trim_end().len());
     StoredCall {
         ended_at: Timestamp(record::wall_clock(call.ended_at).as_millisecond()),
         caller: call.caller.number.clone(),
         conference_id: call.conference_id.map(|id| id.to_string()),
         organizer: call.organizer.clone(),
         cause: call.end.token().to_owned(),
-        record: record::line(call).trim_end().to_owned(),
+        record: line,
     }
 }
 
@@ -157,12 +172,17 @@ mod tests {
         }
     }
 
+    fn push(archive: &CallArchive, number: u64) -> bool {
+        let call = call(number);
+        archive.push(&call, record::line(&call))
+    }
+
     #[tokio::test]
     async fn all_that_was_told_is_kept_when_the_server_ends() {
         let store = Arc::new(Store::in_memory(Clock::system()).await.unwrap());
         let (archive, keeper) = CallArchive::new();
         for number in 0..1_200 {
-            assert!(archive.push(&call(number)));
+            assert!(push(&archive, number));
         }
         drop(archive);
         keeper.run(store.clone()).await;
@@ -178,9 +198,9 @@ mod tests {
     fn when_too_many_wait_the_oldest_goes() {
         let (archive, keeper) = CallArchive::new();
         for number in 0..WAITING_RECORDS as u64 {
-            assert!(archive.push(&call(number)));
+            assert!(push(&archive, number));
         }
-        assert!(!archive.push(&call(99_999)));
+        assert!(!push(&archive, 99_999));
         let records = keeper.0.records();
         assert_eq!(records.len(), WAITING_RECORDS);
         assert_eq!((&*records[0].caller, &*records[WAITING_RECORDS - 1].caller), ("+491", "+4999999"));

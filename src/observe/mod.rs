@@ -48,13 +48,24 @@ impl Observer {
         self.story.tell(event);
         self.measures.count(event);
         let Event::CallEnded(record) = event else { return };
-        if let Some(records) = &self.records {
-            records.write(record);
+        if self.records.is_none() && self.archive.is_none() {
+            return;
+        }
+        let line = record::line(record);
+        if let Some(records) = &mut self.records {
+            records.add(&line);
         }
         if let Some(archive) = &self.archive
-            && !archive.push(record)
+            && !archive.push(record, line)
         {
             self.measures.count_lost_record();
+        }
+    }
+
+    /// All that happened in one turn of the control task has been told.
+    pub fn flush(&mut self) {
+        if let Some(records) = &mut self.records {
+            records.flush();
         }
     }
 }

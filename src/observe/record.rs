@@ -1,4 +1,5 @@
-//! The call record: one JSON line per call, written by a thread of its own so that a slow disk never delays a call.
+//! The call record: one JSON line per call, written by a thread of its own so that a slow disk never delays a call. The
+//! thread is woken once for all calls that end in one turn of the control task.
 
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -11,8 +12,8 @@ use serde::Serialize;
 
 use crate::words::event::{CallRecord, EndCause};
 
-/// Records that wait for the disk. What comes above it is logged as lost.
-const WAITING_RECORDS: usize = 4_096;
+/// Turns whose records wait for the disk, each of some calls: 20 MB at most. What comes above it is logged as lost.
+const WAITING_TURNS: usize = 1_024;
 
 /// The file of call records can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -31,7 +32,9 @@ pub enum RecordTarget {
 
 /// Appends lines to the file of call records until it is dropped.
 pub struct RecordWriter {
-    lines: SyncSender<String>,
+    /// Of this turn.
+    lines: String,
+    waiting: SyncSender<String>,
 }
 
 impl RecordWriter {
@@ -43,32 +46,45 @@ impl RecordWriter {
                 Err(source) => return Err(RecordError { path, source }),
             },
         };
-        let (lines, waiting) = sync_channel::<String>(WAITING_RECORDS);
+        let (waiting, turns) = sync_channel::<String>(WAITING_TURNS);
         let spawned = std::thread::Builder::new().name("records".into()).spawn(move || {
-            for line in waiting {
-                append(output.as_mut(), &line);
+            for lines in turns {
+                append(output.as_mut(), &lines);
             }
         });
         match spawned {
-            Ok(_) => Ok(RecordWriter { lines }),
+            Ok(_) => Ok(RecordWriter { lines: String::new(), waiting }),
             Err(source) => Err(RecordError { path, source }),
         }
     }
 
-    pub fn write(&self, record: &CallRecord) {
-        match self.lines.try_send(line(record)) {
+    /// One more line of this turn.
+    pub fn add(&mut self, line: &str) {
+        self.lines.push_str(line);
+    }
+
+    /// The turn is over: its lines go to the file.
+    pub fn flush(&mut self) {
+        if self.lines.is_empty() {
+            return;
+        }
+        match self.waiting.try_send(std::mem::take(&mut self.lines)) {
             Ok(()) => {}
-            Err(TrySendError::Full(line) | TrySendError::Disconnected(line)) => {
-                tracing::error!(record = line.trim_end(), "the call record could not be queued for its file");
+            Err(TrySendError::Full(lines) | TrySendError::Disconnected(lines)) => {
+                for record in lines.lines() {
+                    tracing::error!(record, "the call record could not be queued for its file");
+                }
             }
         }
     }
 }
 
-fn append(output: &mut dyn Write, line: &str) {
-    // A full disk must cost neither the call nor the record: the log has it then.
-    if let Err(error) = output.write_all(line.as_bytes()).and_then(|()| output.flush()) {
-        tracing::error!(%error, record = line.trim_end(), "the call record could not be written to its file");
+fn append(output: &mut dyn Write, lines: &str) {
+    // A full disk must cost neither the calls nor the records: the log has them then.
+    if let Err(error) = output.write_all(lines.as_bytes()).and_then(|()| output.flush()) {
+        for record in lines.lines() {
+            tracing::error!(%error, record, "the call record could not be written to its file");
+        }
     }
 }
 

@@ -155,7 +155,13 @@ impl ControlTask {
                         self.sip_input(input);
                     }
                 }
-                Some(event) = self.media.next_event() => self.media_event(event),
+                Some(event) = self.media.next_event() => {
+                    self.media_event(event);
+                    for _ in 1..INPUTS_AT_ONCE {
+                        let Some(event) = self.media.try_next_event() else { break };
+                        self.media_event(event);
+                    }
+                }
                 Some(request) = self.live.next() => self.live_request(request),
                 Some(answer) = self.answered.recv() => self.answer(answer),
                 Some(order) = control.recv() => match order {
@@ -259,6 +265,7 @@ impl ControlTask {
                 }
             }
         }
+        self.observer.flush();
     }
 
     /// Asks the store in a task of its own.
