@@ -53,4 +53,9 @@ impl Outbox {
     pub fn set(&mut self, now: Instant, after: Duration, timer: Timer) -> Option<TimerKey> {
         Some(self.timers.set(now + after, timer))
     }
+
+    /// For what is forgotten then, and can as well be forgotten a little later.
+    pub fn set_in_row(&mut self, now: Instant, after: Duration, timer: Timer) -> Option<TimerKey> {
+        Some(self.timers.set_in_row(now + after, timer))
+    }
 }

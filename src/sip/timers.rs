@@ -1,10 +1,14 @@
 //! All deadlines of the endpoint in one ordered queue, so that "what is due?" and "when next?" cost O(log n).
 
 use std::collections::BTreeMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::transaction::{ClientKey, ClientTimer, ServerTimer, TransactionNumber};
 use crate::words::ids::SessionKey;
+
+/// How far apart the rows of deadlines are. A call leaves two transactions behind, which nobody misses 64·T1 later: at some
+/// hundred calls a second their ends would be most of what one wakes up for.
+const ROW: Duration = Duration::from_millis(250);
 
 /// What a deadline is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +46,8 @@ pub(super) struct TimerKey {
 pub(super) struct TimerQueue {
     queue: BTreeMap<TimerKey, Timer>,
     last_number: u64,
+    /// Of the first deadline that came in a row.
+    first_row: Option<Instant>,
 }
 
 impl TimerQueue {
@@ -50,6 +56,15 @@ impl TimerQueue {
         let key = TimerKey { at, number: self.last_number };
         self.queue.insert(key, timer);
         key
+    }
+
+    /// A deadline at which something is forgotten, no sooner than `at` and not much later: those of a moment come in a row,
+    /// for which one wakes up once.
+    pub fn set_in_row(&mut self, at: Instant, timer: Timer) -> TimerKey {
+        let first = *self.first_row.get_or_insert(at);
+        let rows = at.saturating_duration_since(first).as_nanos().div_ceil(ROW.as_nanos());
+        let row = first.checked_add(ROW.saturating_mul(u32::try_from(rows).unwrap_or(u32::MAX)));
+        self.set(row.map_or(at, |row| row.max(at)), timer)
     }
 
     pub fn cancel(&mut self, slot: &mut Option<TimerKey>) {
@@ -101,5 +116,25 @@ mod tests {
         assert_eq!(queue.pop_due(at(20)), Some(timer(4)));
         assert_eq!(queue.pop_due(at(20)), None);
         assert_eq!((queue.len(), queue.next()), (1, Some((at(30), timer(1)))));
+    }
+
+    #[test]
+    fn deadlines_in_a_row_come_together_and_none_too_soon() {
+        let start = Instant::now();
+        let mut queue = TimerQueue::default();
+        let at = |ms| start + Duration::from_millis(ms);
+        for ms in [1_000, 1_001, 1_249, 1_250, 1_251, 900] {
+            queue.set_in_row(at(ms), timer(ms));
+        }
+        let due = |queue: &mut TimerQueue, ms| std::iter::from_fn(|| queue.pop_due(at(ms))).count();
+        assert_eq!(due(&mut queue, 999), 0);
+        assert_eq!(due(&mut queue, 1_249), 2, "the first, and one that lies before all rows");
+        assert_eq!(due(&mut queue, 1_250), 3);
+        assert_eq!(queue.next(), Some((at(1_500), timer(1_251))));
+        // Ten days later the rows still are where they were.
+        let late = 864_000_000;
+        queue.set_in_row(at(late + 1), timer(7));
+        assert_eq!(due(&mut queue, late + 249), 1);
+        assert_eq!(queue.next(), Some((at(late + 250), timer(7))));
     }
 }

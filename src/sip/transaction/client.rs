@@ -168,7 +168,7 @@ impl ClientTransactions {
                 out.timers.cancel(&mut transaction.resend);
                 out.timers.cancel(&mut transaction.end);
                 transaction.state = State::Accepted;
-                transaction.end = out.set(now, out.timing.give_up(), timer(key, ClientTimer::M));
+                transaction.end = out.set_in_row(now, out.timing.give_up(), timer(key, ClientTimer::M));
                 Some(user)
             }
             (State::Accepted, 200..300) => Some(user),
@@ -185,7 +185,7 @@ impl ClientTransactions {
                 } else {
                     let (after, name) =
                         if is_invite { (TIMER_D, ClientTimer::D) } else { (out.timing.t4, ClientTimer::K) };
-                    transaction.end = out.set(now, after, timer(key, name));
+                    transaction.end = out.set_in_row(now, after, timer(key, name));
                 }
                 Some(user)
             }

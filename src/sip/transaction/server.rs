@@ -124,7 +124,7 @@ impl ServerTransactions {
             return;
         }
         let number = self.insert(key, flow, State::Answered, answer, None);
-        let end = out.set(now, out.timing.give_up(), timer(number, ServerTimer::J));
+        let end = out.set_in_row(now, out.timing.give_up(), timer(number, ServerTimer::J));
         if let Some(transaction) = self.transactions.get_mut(&number) {
             transaction.end = end;
         }
@@ -152,7 +152,7 @@ impl ServerTransactions {
                 // Timer L. The session resends the 200 itself, so its bytes are not needed here.
                 transaction.state = State::Accepted;
                 transaction.answer = Bytes::new();
-                transaction.end = out.set(now, out.timing.give_up(), timer(number, ServerTimer::L));
+                transaction.end = out.set_in_row(now, out.timing.give_up(), timer(number, ServerTimer::L));
             }
             _ => {
                 transaction.state = State::Completed;
@@ -193,7 +193,7 @@ impl ServerTransactions {
                 if transaction.flow.transport.is_reliable() {
                     self.remove(number, out);
                 } else {
-                    transaction.end = out.set(now, out.timing.t4, timer(number, ServerTimer::I));
+                    transaction.end = out.set_in_row(now, out.timing.t4, timer(number, ServerTimer::I));
                 }
                 AckOutcome::Absorbed
             }
