@@ -3,6 +3,7 @@
 //! | file | its idea |
 //! | --- | --- |
 //! | [`story`] | the log: a span per call, one line per step, readable as the call's story |
+//! | [`json_log`] | the log as JSON lines |
 //! | [`record`] | one JSON line per call, once it is over |
 //! | [`archive`] | call records on their way into the store |
 //! | [`measures`] | counters, gauges and histograms for Prometheus |
@@ -10,6 +11,7 @@
 
 pub mod archive;
 pub mod http;
+pub mod json_log;
 pub mod measures;
 pub mod record;
 pub mod story;

@@ -18,6 +18,7 @@ use crate::config::{Config, DialInNumber, LogFormat, StoreUrl};
 use crate::credentials::example::reachable;
 use crate::credentials::{Actor, FirstStart, NewNumber, OpenError, Store, StoreError, first_start_example};
 use crate::mail;
+use crate::observe::json_log::JsonLines;
 use crate::words::limits;
 
 /// Why `serve` ends with an error. One line each.
@@ -174,7 +175,7 @@ fn start_log(config: &Config) -> Result<(), ServeError> {
     // A second server in one process (tests) keeps the log of the first.
     let _ = match config.log.format {
         LogFormat::Text => log.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).try_init(),
-        LogFormat::Json => log.json().flatten_event(false).try_init(),
+        LogFormat::Json => log.json().event_format(JsonLines).try_init(),
     };
     Ok(())
 }
