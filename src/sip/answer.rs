@@ -23,7 +23,8 @@ impl AnswerBase {
             HeaderName::CallId,
             HeaderName::CSeq,
         ];
-        let mut headers = Headers::new();
+        // With one Via and one Record-Route.
+        let mut headers = Headers::with_capacity(KEPT.len());
         for header in request.iter().filter(|header| KEPT.contains(&header.name)) {
             headers.push(header.name.clone(), header.value.clone());
         }

@@ -1,13 +1,14 @@
-//! Session descriptions (RFC 8866): as much as the offer and answer of one voice stream needs (RFC 3264), over `sdp-types`.
+//! Session descriptions (RFC 8866): as much as the offer and answer of one voice stream needs (RFC 3264), read by `sdp-types`.
 //!
 //! All media sections are kept in their order, also those that are not ours, because an answer has one for each of the
 //! offer's (RFC 3264 section 6). What a section does not need to be answered (keys, candidates, bandwidths) is not kept.
 
+use std::fmt::{self, Write};
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
 use bytes::Bytes;
-use sdp_types::{AddrType, Attribute, Connection, Media, NetType, ParserError, Rtcp, RtpMap, Session, Time};
+use sdp_types::{Media, ParserError, Rtcp, RtpMap, Session};
 
 use crate::words::media::Direction;
 
@@ -143,20 +144,38 @@ impl SessionDescription {
     pub fn write(&self) -> Bytes {
         let in_use = self.sections.iter().filter(|section| section.port != 0);
         let address = in_use.filter_map(|section| section.address).next().or_else(|| unicast(&self.origin.address));
-        let origin_type = match self.origin.address.parse() {
-            Ok(IpAddr::V6(_)) => AddrType::Ip6,
-            _ => AddrType::Ip4,
-        };
-        let Origin { session_id, version, address: origin_address } = &self.origin;
-        let origin = sdp_types::Origin::new(session_id, *version, NetType::In, origin_type, origin_address);
-        let mut session = Session::new(origin, "-");
-        session.connection = address.map(Connection::from_ip_addr);
-        session.times = vec![Time::new(0, 0)];
-        session.medias = self.sections.iter().map(|section| section.media(address)).collect();
-        let mut out = Vec::with_capacity(512);
+        let Origin { session_id, version, address: origin } = &self.origin;
+        let origin_type = origin.parse().map_or("IP4", address_type);
+        let mut out = Lines(String::with_capacity(512));
+        out.line(format_args!("v=0"));
+        out.line(format_args!("o=- {session_id} {version} IN {origin_type} {origin}"));
+        out.line(format_args!("s=-"));
+        if let Some(address) = address {
+            out.line(format_args!("c=IN {} {address}", address_type(address)));
+        }
+        out.line(format_args!("t=0 0"));
+        for section in &self.sections {
+            section.write(address, &mut out);
+        }
+        out.0.into()
+    }
+}
+
+/// Lines on their way out. What would end a line early is left out of it, whoever chose the name.
+struct Lines(String);
+
+impl Lines {
+    fn line(&mut self, line: fmt::Arguments<'_>) {
         // Writing into memory can't fail.
-        let _ = session.write(&mut out);
-        out.into()
+        let _ = self.write_fmt(line);
+        self.0.push_str("\r\n");
+    }
+}
+
+impl fmt::Write for Lines {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0.extend(text.split(['\0', '\r', '\n']));
+        Ok(())
     }
 }
 
@@ -255,60 +274,50 @@ impl MediaSection {
         })
     }
 
-    fn media(&self, session_address: Option<IpAddr>) -> Media {
-        let mut attributes = Vec::new();
-        for payload in &self.payloads {
-            let map = RtpMap {
-                payload_type: payload.payload_type,
-                encoding_name: payload.encoding.clone(),
-                clock_rate: payload.clock_rate,
-                encoding_params: (payload.channels != 1).then(|| payload.channels.to_string()),
-            };
-            attributes.push(Attribute::from(map));
-            if let Some(fmtp) = &payload.fmtp {
-                attributes.push(Attribute::with_value("fmtp", format!("{} {fmtp}", payload.payload_type)));
+    fn write(&self, session_address: Option<IpAddr>, out: &mut Lines) {
+        let kind = match &self.kind {
+            MediaKind::Audio => "audio",
+            MediaKind::Other(kind) => kind,
+        };
+        out.line(format_args!("m={kind} {} {} {}", self.port, self.protocol, self.formats.join(" ")));
+        if let Some(address) = self.address.filter(|address| Some(*address) != session_address) {
+            out.line(format_args!("c=IN {} {address}", address_type(address)));
+        }
+        for Payload { payload_type, encoding, clock_rate, channels, fmtp } in &self.payloads {
+            match channels {
+                1 => out.line(format_args!("a=rtpmap:{payload_type} {encoding}/{clock_rate}")),
+                channels => out.line(format_args!("a=rtpmap:{payload_type} {encoding}/{clock_rate}/{channels}")),
+            }
+            if let Some(fmtp) = fmtp {
+                out.line(format_args!("a=fmtp:{payload_type} {fmtp}"));
             }
         }
         if let Some(ptime_ms) = self.ptime_ms {
-            attributes.push(Attribute::with_value("ptime", ptime_ms));
+            out.line(format_args!("a=ptime:{ptime_ms}"));
         }
         if self.port != 0 {
-            attributes.push(Attribute::new(match self.direction {
-                Direction::SendRecv => "sendrecv",
-                Direction::SendOnly => "sendonly",
-                Direction::RecvOnly => "recvonly",
-                Direction::Inactive => "inactive",
-            }));
+            out.line(match self.direction {
+                Direction::SendRecv => format_args!("a=sendrecv"),
+                Direction::SendOnly => format_args!("a=sendonly"),
+                Direction::RecvOnly => format_args!("a=recvonly"),
+                Direction::Inactive => format_args!("a=inactive"),
+            });
         }
-        if let Some(rtcp) = self.rtcp {
-            let rtcp_type: Option<AddrType> = rtcp.address.map(Into::into);
-            attributes.push(Attribute::from(Rtcp {
-                port: rtcp.port,
-                nettype: rtcp.address.map(|_| NetType::In),
-                addrtype: rtcp_type,
-                connection_address: rtcp.address.map(|address| address.to_string()),
-            }));
+        match self.rtcp {
+            Some(RtcpAttribute { port, address: Some(address) }) => {
+                out.line(format_args!("a=rtcp:{port} IN {} {address}", address_type(address)));
+            }
+            Some(RtcpAttribute { port, address: None }) => out.line(format_args!("a=rtcp:{port}")),
+            None => {}
         }
         if self.rtcp_mux {
-            attributes.push(Attribute::new("rtcp-mux"));
-        }
-        let own_address = self.address.filter(|address| Some(*address) != session_address);
-        Media {
-            media: match &self.kind {
-                MediaKind::Audio => "audio".into(),
-                MediaKind::Other(kind) => kind.clone(),
-            },
-            port: self.port,
-            num_ports: None,
-            proto: self.protocol.clone(),
-            fmt: self.formats.join(" "),
-            media_title: None,
-            connections: own_address.map(Connection::from_ip_addr).into_iter().collect(),
-            bandwidths: Vec::new(),
-            key: None,
-            attributes,
+            out.line(format_args!("a=rtcp-mux"));
         }
     }
+}
+
+fn address_type(address: IpAddr) -> &'static str {
+    if address.is_ipv4() { "IP4" } else { "IP6" }
 }
 
 /// The values of all attributes of this name, without blanks at both ends.
@@ -461,6 +470,15 @@ mod tests {
              m=video 0 RTP/SAVP 31 32\r\nm=audio 20000 RTP/AVP 0 101\r\na=rtpmap:0 PCMU/8000\r\n\
              a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\na=ptime:20\r\na=recvonly\r\n"
         );
+    }
+
+    #[test]
+    fn what_a_peer_chose_makes_no_line_of_its_own() {
+        let mut refused = with_session(&["m=video 51372 RTP/SAVP 31"]).sections[0].refused();
+        refused.protocol = "RTP\r\na=x\0\n".into();
+        let origin = Origin { session_id: "77".into(), version: 3, address: "192.0.2.1".into() };
+        let written = SessionDescription { origin, sections: vec![refused] }.write();
+        assert!(written.ends_with(b"t=0 0\r\nm=video 0 RTPa=x 31\r\n"), "{written:?}");
     }
 
     #[test]

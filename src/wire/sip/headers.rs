@@ -26,7 +26,7 @@ impl Headers {
         Headers(Vec::new())
     }
 
-    pub(super) fn with_capacity(lines: usize) -> Headers {
+    pub fn with_capacity(lines: usize) -> Headers {
         Headers(Vec::with_capacity(lines))
     }
 

@@ -37,8 +37,8 @@ pub const MESSAGE_BYTES_MAX: usize = 65_535;
 /// Header lines in one message. The longest chain of proxies makes some 70 Via lines (Max-Forwards starts at 70).
 pub const HEADER_LINES_MAX: usize = 128;
 
-/// Lines of an ordinary INVITE, reserved at once.
-const HEADER_LINES_USUAL: usize = 20;
+/// Lines of an ordinary INVITE, reserved at once: 1 KiB, the most that an allocator gives and takes back cheaply.
+const HEADER_LINES_USUAL: usize = 16;
 
 /// Headers that stand for one value and must not come twice (RFC 3261 section 7.3.1, RFC 4475 section 3.3.8).
 const SINGLE: [HeaderName; 7] = [
