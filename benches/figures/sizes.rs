@@ -15,6 +15,9 @@ const STARTS_WITHIN: Duration = Duration::from_secs(120);
 
 const ORGANIZERS_APART: Duration = Duration::from_millis(120);
 
+/// Who comes to another sound with G.722 has an encoder of his own for three seconds at most, and then shares one.
+const ENCODERS_JOIN_WITHIN: Duration = Duration::from_millis(3_500);
+
 /// Meetings of one size.
 struct Size {
     callers: usize,
@@ -106,7 +109,7 @@ impl Bridge {
         progress(&title);
         self.speak(everybody.clone(), Codecs::Wide);
         self.fill_lobby(everybody.clone())?;
-        self.callers.run_for(self.plan.warm_up);
+        self.callers.run_for(self.plan.warm_up.max(ENCODERS_JOIN_WITHIN));
         let measured = self.callers.measure(&self.server.process()?, everybody.len(), self.plan.measure)?;
         self.empty();
         self.speak(everybody, Codecs::Mu);
@@ -142,7 +145,9 @@ impl Bridge {
                 self.callers.fleet.speak(caller, from);
             }
         }
-        self.callers.run_for(self.plan.warm_up);
+        let has_g722 = matches!(size.codecs, Codecs::Wide | Codecs::Mixed);
+        let joined = if has_g722 { ENCODERS_JOIN_WITHIN } else { Duration::ZERO };
+        self.callers.run_for(self.plan.warm_up.max(joined));
         self.callers.measure(&self.server.process()?, everybody.len(), self.plan.measure)
     }
 }

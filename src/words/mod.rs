@@ -3,6 +3,7 @@
 pub mod answer;
 pub mod event;
 pub mod ids;
+pub mod lanes;
 pub mod limits;
 pub mod media;
 pub mod prompt;

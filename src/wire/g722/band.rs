@@ -11,12 +11,12 @@
 //! An encoder can't begin a sample before it has learned from the one before it. So what makes it quick is a short way from a
 //! prediction to the next: all that a difference could be is worked out while the sample is still on its way.
 
-use super::lanes::Lanes;
 use super::qmf::Pair;
 use super::tables::{
-    CLASS_LEVELS, CLASS_STEPS, COARSE_DECISIONS, COARSE_LEVELS, FINE_DECISIONS, HIGH_CODES, HIGH_DECISION, HIGH_LEVELS,
-    HIGH_STEPS, LOW_CODES, LOW_LEVELS, LOW_STEPS, SCALE,
+    CLASS_STEPS, COARSE_LEVELS, FINE_DECISIONS, HIGH_CODES, HIGH_DECISION, HIGH_LEVELS, HIGH_STEPS, LOW_AT_SCALE,
+    LOW_CODES, LOW_LEVELS, LOW_STEPS, SCALE,
 };
+use crate::words::lanes::Lanes;
 
 /// One octave of a logarithmic scale factor.
 pub const OCTAVE: i32 = 2_048;
@@ -25,8 +25,8 @@ pub const OCTAVE: i32 = 2_048;
 const LOW_SCALE_OFFSET: i32 = 2 * OCTAVE;
 
 /// The highest logarithmic scale factors (blocks LOGSCL and LOGSCH).
-const LOW_LOG_MAX: i32 = 18_432;
-const HIGH_LOG_MAX: i32 = 22_528;
+pub const LOW_LOG_MAX: i32 = 18_432;
+pub const HIGH_LOG_MAX: i32 = 22_528;
 
 /// What a band's sample can be (block LIMIT).
 pub const BAND_MIN: i16 = -16_384;
@@ -53,13 +53,13 @@ pub struct Bands {
 /// How the low band's logarithmic scale factor moves on with a code (block LOGSCL). The two lowest bits don't count, so that a
 /// line may steal them (modes 2 and 3).
 #[inline]
-pub fn next_low_log(log_scale: i32, code: u8) -> i32 {
+fn next_low_log(log_scale: i32, code: u8) -> i32 {
     next_log(log_scale, LOW_STEPS[usize::from(code >> 2 & 0x0F)], LOW_LOG_MAX)
 }
 
 /// The high band's (block LOGSCH).
 #[inline]
-pub fn next_high_log(log_scale: i32, code: u8) -> i32 {
+fn next_high_log(log_scale: i32, code: u8) -> i32 {
     next_log(log_scale, HIGH_STEPS[usize::from(code & 3)], HIGH_LOG_MAX)
 }
 
@@ -212,25 +212,23 @@ impl Running {
         // The magnitude as the quantizers take it: −1 counts as 0, so that both signs have as many steps.
         let signs = differences.shifted_right::<15>();
         let magnitudes = differences.xor(signs);
-        let [low_scale, high_scale] = self.scales;
-        let one = Lanes::all(1);
 
-        // The low band: first which of eight classes it is, from which both ends learn. By how much more each class stands for
-        // than the one before it is known, and those that are reached are summed up.
-        let scale = Lanes::all(low_scale as i16);
-        let [up, down] = CLASS_LEVELS.map(|levels| {
-            let levels = scale.product_15(Lanes::new(levels));
-            levels.minus(levels.up_by_one())
-        });
+        // The low band: first which of eight classes it is, from which both ends learn. By how much more each class teaches than
+        // the one before it is known, and those that are reached are summed up.
+        let [low_log, _] = self.log_scales;
+        let at_scale = &LOW_AT_SCALE[(low_log >> 6) as usize];
+        let [scale, below, up, up_or_down] =
+            [at_scale.scale, at_scale.below, at_scale.up, at_scale.up_or_down].map(Lanes::new);
         let magnitude = magnitudes.spread_first();
-        let reached = magnitude.above(Lanes::new(COARSE_DECISIONS).unsigned_product_16(scale).minus(one));
-        let class = reached.set_at_first().min(7);
-        let low = up.xor(up.xor(down).and(signs.spread_first())).and(reached).sum_everywhere();
+        let reached = magnitude.above(below);
+        let class = reached.set_at_first() & 7;
+        let low = up.xor(up_or_down.and(signs.spread_first())).and(reached).sum_everywhere();
         // Then which of the class's four codes.
-        let reached = magnitude.above(Lanes::new(FINE_DECISIONS[class]).unsigned_product_16(scale).minus(one));
-        let in_class = reached.set_at_first().min(3);
+        let below = Lanes::new(FINE_DECISIONS[class]).unsigned_product_16(scale).minus(Lanes::all(1));
+        let in_class = magnitude.above(below).set_at_first().min(3);
 
         // The high band has one decision value.
+        let [_, high_scale] = self.scales;
         let decision = ((HIGH_DECISION * high_scale) >> 12) as i16;
         let outer = magnitudes.above(Lanes::pair([0, decision - 1]));
         let [outer_level, inner_level] = [HIGH_LEVELS[2], HIGH_LEVELS[3]];

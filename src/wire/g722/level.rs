@@ -3,20 +3,42 @@
 //! A code says how far the sample is from its prediction, in units of a scale that follows from the codes alone. In voice
 //! that distance is smaller than the sample itself, by what the predictor gains.
 
-use super::band::{OCTAVE, next_high_log, next_low_log};
-use super::tables::{HIGH_LEVELS, LOW_LEVELS, SCALE};
+use crate::words::lanes::Lanes;
 
-/// The scales of a stream's two bands, as its decoder would have them.
+use super::band::{HIGH_LOG_MAX, LOW_LOG_MAX, OCTAVE};
+use super::qmf::Pair;
+use super::tables::{HIGH_LEVELS, HIGH_STEPS, LOW_LEVELS, LOW_STEPS, SCALE};
+
+/// The scales of a stream's two bands, as its decoder would have them: their logarithms, the low band's first.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct LevelMeter {
-    low_log: i32,
-    high_log: i32,
+    log_scales: Pair,
 }
 
-/// The logarithm of what a code stands for, on the 16-bit scale at the lowest scale factor: 32 in the low band and 8 in the
-/// high one, in units of 1/32768, and a band's sample is half of ours.
-static LOW_LOGS: [i32; 64] = logarithms(&LOW_LEVELS, 9);
-static HIGH_LOGS: [i32; 4] = logarithms(&HIGH_LEVELS, 11);
+/// What a code says of both bands.
+#[derive(Clone, Copy)]
+struct Meant {
+    /// The logarithm of what it stands for, on the 16-bit scale at the lowest scale factor.
+    levels: Pair,
+    /// How the logarithmic scales move on with it.
+    steps: Pair,
+}
+
+/// By code. The lowest scale factor is 32 in the low band and 8 in the high one, in units of 1/32768, and a band's sample is
+/// half of ours.
+static MEANT: [Meant; 256] = {
+    let low = logarithms(&LOW_LEVELS, 9);
+    let high = logarithms(&HIGH_LEVELS, 11);
+    let mut meant = [Meant { levels: [0; 2], steps: [0; 2] }; 256];
+    let mut code = 0;
+    while code < 256 {
+        let (low_code, high_code) = (code & 0x3F, code >> 6);
+        meant[code].levels = [low[low_code] as i16, high[high_code] as i16];
+        meant[code].steps = [LOW_STEPS[low_code >> 2], HIGH_STEPS[high_code]];
+        code += 1;
+    }
+    meant
+};
 
 const fn logarithms<const CODES: usize>(levels: &[i16; CODES], octaves_less: i32) -> [i32; CODES] {
     let mut logarithms = [0; CODES];
@@ -57,14 +79,19 @@ impl LevelMeter {
     /// It is not good for keeping a gate open: a tone that goes on is predicted nearly wholly, and from its third frame on reads
     /// a third of itself (at 1 kHz) to a thirtieth (at 100 Hz). While a gate is open the samples are there to be looked at.
     pub fn peak(&mut self, codes: &[u8]) -> i16 {
-        let LevelMeter { mut low_log, mut high_log } = *self;
-        let mut peak = 0;
+        let [zero, highest] = [[0, 0], [LOW_LOG_MAX as i16, HIGH_LOG_MAX as i16]].map(Lanes::pair);
+        let mut log_scales = Lanes::pair(self.log_scales);
+        let mut peaks = zero;
         for &code in codes {
-            let (low, high) = (code & 0x3F, code >> 6);
-            peak = peak.max(low_log + LOW_LOGS[usize::from(low)]).max(high_log + HIGH_LOGS[usize::from(high)]);
-            (low_log, high_log) = (next_low_log(low_log, low), next_high_log(high_log, high));
+            let Meant { levels, steps } = MEANT[usize::from(code)];
+            peaks = peaks.at_least(log_scales.plus(Lanes::pair(levels)));
+            // Blocks LOGSCL and LOGSCH: a 128th of the logarithm leaks.
+            let leak = log_scales.product_16(Lanes::all(-512));
+            log_scales = log_scales.plus(Lanes::pair(steps)).plus(leak).limited(zero, highest);
         }
-        *self = LevelMeter { low_log, high_log };
+        self.log_scales = log_scales.first_pair();
+        let [low, high] = peaks.first_pair();
+        let peak = i32::from(low.max(high));
         let amplitude = amplitude(peak);
         (amplitude + amplitude / 2).min(i16::MAX.into()) as i16
     }

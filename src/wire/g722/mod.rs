@@ -9,14 +9,13 @@
 //! | --- | --- |
 //! | `band` | the ADPCM of both: quantizers with a scale, and predictors, which both ends adapt alike |
 //! | `qmf` | the filter that splits and joins the bands |
-//! | `lanes` | eight words side by side, with the standard's operations |
 //! | `level` | how loud a stream is, without decoding it |
 //! | `tables` | the standard's numbers |
 //!
 //! Samples are 16-bit linear on the scale of [`super::g711`], as in ITU-T's G.191 software: a tone at full scale on one
 //! side is a tone at full scale on the other, and goes through both codecs at the same level.
 //!
-//! A frame of 20 ms costs 4 µs to encode, 2.4 µs to decode and 0.5 µs to meter on a machine where one of G.711 costs a tenth of
+//! A frame of 20 ms costs 4 µs to encode, 2.4 µs to decode and 0.3 µs to meter on a machine where one of G.711 costs a tenth of
 //! a microsecond.
 //!
 //! The codec is our own because we need its state. A listener who joins a stream that others hear already, and a talker
@@ -40,7 +39,6 @@
 //! | the same 160 ms before it (which is as if it had always been there) | 16 | 22 | 22 | 22 |
 
 mod band;
-mod lanes;
 mod level;
 mod qmf;
 mod tables;
@@ -78,14 +76,15 @@ impl Encoder {
 const UNHEARD: usize = 6 * BLOCK;
 
 /// One stream's decoder; new ones are at rest.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Decoder {
     memory: Memory,
     bands: Bands,
     /// The end of what was played, as a filter that splits it would remember it.
     played: Memory,
-    /// The last codes that were skipped: the end of this, and how many.
+    /// The last codes that were skipped: a ring, where the next one goes, and how many there are.
     unheard: [u8; UNHEARD],
+    next_unheard: usize,
     skipped: usize,
 }
 
@@ -96,6 +95,7 @@ impl Default for Decoder {
             bands: Bands::default(),
             played: Memory::default(),
             unheard: [0; UNHEARD],
+            next_unheard: 0,
             skipped: 0,
         }
     }
@@ -122,8 +122,10 @@ impl Decoder {
     /// hear, when voice is wanted again, since voice behind a predictor that has learned nothing of it begins garbled.
     pub fn skip(&mut self, codes: &[u8]) {
         let codes = codes.get(codes.len().saturating_sub(UNHEARD)..).unwrap_or_default();
-        self.unheard.copy_within(codes.len().., 0);
-        self.unheard[UNHEARD - codes.len()..].copy_from_slice(codes);
+        let (end, beginning) = codes.split_at(codes.len().min(UNHEARD - self.next_unheard));
+        self.unheard[self.next_unheard..][..end.len()].copy_from_slice(end);
+        self.unheard[..beginning.len()].copy_from_slice(beginning);
+        self.next_unheard = (self.next_unheard + codes.len()) % UNHEARD;
         self.skipped = (self.skipped + codes.len()).min(UNHEARD);
     }
 
@@ -149,7 +151,11 @@ impl Decoder {
             return;
         }
         let (unheard, mut bands) = (self.unheard, [[0; 2]; BLOCK]);
-        for codes in unheard[UNHEARD - std::mem::take(&mut self.skipped)..].chunks(BLOCK) {
+        let skipped = std::mem::take(&mut self.skipped);
+        let (beginning, end) = unheard.split_at(self.next_unheard);
+        let older = &end[(UNHEARD - skipped).min(end.len())..];
+        let newer = &beginning[beginning.len().saturating_sub(skipped)..];
+        for codes in older.chunks(BLOCK).chain(newer.chunks(BLOCK)) {
             let bands = &mut bands[..codes.len()];
             self.bands.decode(codes, bands);
             self.memory.pass(bands);

@@ -10,7 +10,7 @@
 //! ```
 
 use super::band::{BAND_MAX, BAND_MIN};
-use super::lanes::{Lanes, Sums};
+use crate::words::lanes::{Lanes, Sums};
 
 /// So many pairs of samples are filtered at once: 20 ms.
 pub const BLOCK: usize = 160;
@@ -85,7 +85,7 @@ impl Memory {
         let line = self.line(pairs);
         let (fours, _) = out.as_chunks_mut::<4>();
         for (four, window) in fours.iter_mut().zip(line.windows(PAST + 4).step_by(4)) {
-            let [mut first, mut second] = [Sums::zero(); 2];
+            let [mut first, mut second] = [Sums::all(0); 2];
             for ((pairs, &first_taps), &second_taps) in window.windows(4).zip(&taps[0]).zip(&taps[1]) {
                 let Some(pairs) = pairs.as_flattened().first_chunk() else { continue };
                 let pairs = Lanes::new(*pairs);

@@ -13,18 +13,7 @@ const fn decision(number: usize) -> i16 {
     (LOW_DECISIONS[number] * 16) as i16
 }
 
-/// Where each class but the first begins. As in the next table, what fills the eight is never looked at.
-pub static COARSE_DECISIONS: [i16; 8] = {
-    let mut all = [-1; 8];
-    let mut class = 1;
-    while class < 8 {
-        all[class - 1] = decision(4 * class - 3);
-        class += 1;
-    }
-    all
-};
-
-/// Where the other intervals of a class begin.
+/// Where the other intervals of a class begin. What fills the eight is never looked at.
 pub static FINE_DECISIONS: [[i16; 8]; 8] = {
     let mut all = [[-1; 8]; 8];
     all[0][0] = decision(0);
@@ -85,19 +74,8 @@ pub static LOW_STEPS: [i16; 16] = by_coarse_code(CLASS_STEPS, false);
 
 const LEVEL_MAGNITUDES: [i16; 8] = [0, 1200, 2584, 4240, 6288, 8968, 12896, 20456];
 
-/// Both again by class: the levels from the second on, of differences from zero up and below; behind the last class comes no
-/// other.
-pub static CLASS_LEVELS: [[i16; 8]; 2] = {
-    let mut levels = [[LEVEL_MAGNITUDES[7]; 8], [-LEVEL_MAGNITUDES[7]; 8]];
-    let mut class = 1;
-    while class < 8 {
-        levels[0][class - 1] = LEVEL_MAGNITUDES[class];
-        levels[1][class - 1] = -LEVEL_MAGNITUDES[class];
-        class += 1;
-    }
-    levels
-};
-pub const CLASS_STEPS: [i16; 8] = [-60, -30, 58, 172, 334, 538, 1198, 3042];
+/// By class.
+pub static CLASS_STEPS: [i16; 8] = [-60, -30, 58, 172, 334, 538, 1198, 3042];
 
 const fn by_coarse_code(magnitudes: [i16; 8], signed: bool) -> [i16; 16] {
     let mut by_code = [magnitudes[0]; 16];
@@ -133,4 +111,40 @@ pub static SCALE: [i16; 512] = {
         at += 1;
     }
     scale
+};
+
+/// What the low band's quantizer needs at one scale.
+pub struct AtScale {
+    pub scale: [i16; 8],
+    /// The largest magnitudes below each class but the first.
+    pub below: [i16; 8],
+    /// By how much each class teaches more than the one before it, of differences from zero up; and what makes it the same of
+    /// those below.
+    pub up: [i16; 8],
+    pub up_or_down: [i16; 8],
+}
+
+/// By 1/32 octaves, as [`SCALE`], from the lowest on that the low band has. An encoder waits for these numbers.
+pub static LOW_AT_SCALE: [AtScale; 289] = {
+    const ONE: AtScale = AtScale { scale: [0; 8], below: [i16::MAX; 8], up: [0; 8], up_or_down: [0; 8] };
+    let mut all = [ONE; 289];
+    let mut at = 0;
+    while at < 289 {
+        let scale = SCALE[at + 64];
+        let one = &mut all[at];
+        one.scale = [scale; 8];
+        let (mut up_before, mut down_before) = (0, 0);
+        let mut class = 1;
+        while class < 8 {
+            one.below[class - 1] = ((decision(4 * class - 3) as u16 as u32 * scale as u32) >> 16) as i16 - 1;
+            let up = ((LEVEL_MAGNITUDES[class] as i32 * scale as i32) >> 15) as i16;
+            let down = ((-LEVEL_MAGNITUDES[class] as i32 * scale as i32) >> 15) as i16;
+            one.up[class - 1] = up - up_before;
+            one.up_or_down[class - 1] = (up - up_before) ^ (down - down_before);
+            (up_before, down_before) = (up, down);
+            class += 1;
+        }
+        at += 1;
+    }
+    all
 };

@@ -72,6 +72,11 @@ impl Lanes {
     }
 
     #[inline]
+    pub fn at_least(self, least: Lanes) -> Lanes {
+        self.with(least, i16::max)
+    }
+
+    #[inline]
     pub fn product_16(self, other: Lanes) -> Lanes {
         self.with(other, |a, b| ((i32::from(a) * i32::from(b)) >> 16) as i16)
     }
@@ -185,8 +190,8 @@ impl Lanes {
 
 impl Sums {
     #[inline]
-    pub fn zero() -> Sums {
-        Sums([0; 4])
+    pub fn all(sum: i32) -> Sums {
+        Sums([sum; 4])
     }
 
     #[inline]
@@ -195,8 +200,14 @@ impl Sums {
     }
 
     #[inline]
-    pub fn words_by_turns<const BITS: i32>(self, other: Sums) -> Lanes {
+    pub fn words<const BITS: i32>(self, others: Sums) -> Lanes {
         let word = |sum: i32| (sum >> BITS).clamp(i16::MIN.into(), i16::MAX.into()) as i16;
-        Lanes(from_fn(|at| word([self, other][at % 2].0[at / 2])))
+        Lanes(from_fn(|at| word(if at < 4 { self.0[at] } else { others.0[at - 4] })))
+    }
+
+    #[inline]
+    pub fn words_by_turns<const BITS: i32>(self, others: Sums) -> Lanes {
+        let words = self.words::<BITS>(others);
+        words.first_by_turns(words.pairs_down::<2>())
     }
 }

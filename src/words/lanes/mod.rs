@@ -1,5 +1,5 @@
-//! Eight words of 16 bits side by side, with the standard's operations: sums that stay at the ends of what a word can hold, and
-//! the upper parts of products.
+//! Eight words of 16 bits side by side, with the operations of voice codecs and filters: sums that stay at the ends of what a word
+//! can hold, the upper parts of products, and their sums.
 //!
 //! An x86-64 has them as instructions (SSE2, which all have). The compiler does not find the way from what Rust has for one
 //! word to them; so they are called by their names there, and written out for every other processor. Both do the same, as the
@@ -27,13 +27,14 @@ mod tests {
             use $with::{Lanes, Sums};
             let (a, b) = (Lanes::new($a), Lanes::new($b));
             let (all, pair, pairs) = (Lanes::all($a[3]), Lanes::pair([$a[0], $a[1]]), Lanes::all_pairs([$b[0], $b[1]]));
-            let sums = a.sums_of_products(b).plus(b.sums_of_products(pairs)).plus(Sums::zero());
+            let sums = a.sums_of_products(b).plus(b.sums_of_products(pairs)).plus(Sums::all($a[5].into()));
             let lanes = [
                 a.plus(b),
                 a.minus(b),
                 a.plus_limited(b),
                 a.minus_limited(b),
                 a.limited(all, b),
+                a.at_least(b),
                 a.product_16(b),
                 a.unsigned_product_16(b),
                 a.product_15(b),
@@ -55,6 +56,7 @@ mod tests {
                 a.first_by_turns(b),
                 a.last_by_turns(b),
                 pair,
+                sums.words::<14>(a.sums_of_products(a)),
                 sums.words_by_turns::<11>(a.sums_of_products(a)),
             ];
             let masks = [Lanes::all($a[0]).above(b), a.above(b), all.above(all)].map(|mask| mask.set_at_first());
@@ -68,7 +70,7 @@ mod tests {
     }
 
     proptest! {
-        /// But where the standard has no use for it: −32,768 by itself has no upper part of 15 bits.
+        /// But for what they say they are not for.
         #[test]
         fn both_do_the_same(a in words(), b in words()) {
             let b = std::array::from_fn(|at| if a[at] == i16::MIN { b[at].max(-i16::MAX) } else { b[at] });

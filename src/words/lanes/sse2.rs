@@ -71,6 +71,11 @@ impl Lanes {
         Lanes(max_i16_m128i(min_i16_m128i(self.0, most.0), least.0))
     }
 
+    #[inline(always)]
+    pub fn at_least(self, least: Lanes) -> Lanes {
+        Lanes(max_i16_m128i(self.0, least.0))
+    }
+
     /// The products' bits from the sixteenth on.
     #[inline(always)]
     pub fn product_16(self, other: Lanes) -> Lanes {
@@ -206,8 +211,8 @@ impl Lanes {
 
 impl Sums {
     #[inline(always)]
-    pub fn zero() -> Sums {
-        Sums(zeroed_m128i())
+    pub fn all(sum: i32) -> Sums {
+        Sums(set_splat_i32_m128i(sum))
     }
 
     #[inline(always)]
@@ -215,11 +220,16 @@ impl Sums {
         Sums(add_i32_m128i(self.0, other.0))
     }
 
-    /// The sums of both by turns, without so many of their bits, limited to words.
+    /// These and the others behind them, without so many of their bits, limited to words.
     #[inline(always)]
-    pub fn words_by_turns<const BITS: i32>(self, other: Sums) -> Lanes {
-        let shifted = [self, other].map(|sums| shr_imm_i32_m128i::<BITS>(sums.0));
-        let words = pack_i32_to_i16_m128i(shifted[0], shifted[1]);
-        Lanes(unpack_low_i16_m128i(words, byte_shr_imm_u128_m128i::<8>(words)))
+    pub fn words<const BITS: i32>(self, others: Sums) -> Lanes {
+        Lanes(pack_i32_to_i16_m128i(shr_imm_i32_m128i::<BITS>(self.0), shr_imm_i32_m128i::<BITS>(others.0)))
+    }
+
+    /// The same of both by turns.
+    #[inline(always)]
+    pub fn words_by_turns<const BITS: i32>(self, others: Sums) -> Lanes {
+        let words = self.words::<BITS>(others);
+        words.first_by_turns(words.pairs_down::<2>())
     }
 }
