@@ -31,11 +31,22 @@ pub trait WideLine: Send {
     /// A frame that nobody else hears. `mixer`: of his meeting.
     fn own(&mut self, sounds: &Sounds, mixer: Option<&mut Mixer>, samples: &WideSamples) -> &[u8];
 
+    /// A frame of silence.
+    fn silence<'a>(&'a mut self, sounds: &'a Sounds, mixer: Option<&mut Mixer>) -> &'a [u8] {
+        self.own(sounds, mixer, &[0; WIDE_FRAME_SAMPLES])
+    }
+
     /// A frame of the sounds.
     fn sound<'a>(&'a mut self, sounds: &'a Sounds, place: Place) -> &'a [u8];
 
     /// What all hear who only listen to the meeting.
     fn meeting<'a>(&'a mut self, sounds: &Sounds, mixer: &'a mut Mixer) -> &'a [u8];
+
+    /// The caller's decoder goes over to the meeting (`None`), or to this place of the sounds, without a frame in which it is faded
+    /// into what he heard before.
+    fn goes_over(&self, _to: Option<Place>) -> bool {
+        false
+    }
 }
 
 struct Playback {
@@ -225,7 +236,12 @@ impl<'a> Stage<'a, '_> {
     }
 
     fn wide(self, line: &'a mut dyn WideLine, new: Source, old: Option<Source>) -> &'a [u8] {
-        if let Some(old) = old {
+        let goes_over = match new {
+            Source::Meeting => self.mixer.is_some() && self.voice.own_wide_part().is_none() && line.goes_over(None),
+            Source::Sound(place) => line.goes_over(Some(place)),
+            Source::Silence => false,
+        };
+        if let Some(old) = old.filter(|_| !goes_over) {
             let frame = faded(&self.wide_samples(old), &self.wide_samples(new));
             return line.own(self.sounds, self.mixer, &frame);
         }
@@ -240,7 +256,7 @@ impl<'a> Stage<'a, '_> {
                     line.own(sounds, Some(mixer), &others)
                 }
             },
-            (Source::Silence | Source::Meeting, mixer) => line.own(sounds, mixer, &[0; WIDE_FRAME_SAMPLES]),
+            (Source::Silence | Source::Meeting, mixer) => line.silence(sounds, mixer),
         }
     }
 

@@ -5,8 +5,7 @@
 //! works only for what he alone hears:
 //!
 //! ```text
-//!   hold music, as it was encoded once ──▶ one frame of his own, in which  ──▶ the meeting, encoded once for all
-//!                                          it fades into the meeting
+//!   hold music, as it was encoded once ──▶ the meeting, encoded once for all
 //!   the meeting, for all ──▶ he speaks: his own encoder, which is given ──▶ he is silent: for all
 //!                            what he heard last and goes on from there
 //! ```
@@ -65,6 +64,17 @@ impl WideLine for OpusLine {
         self.encode(samples)
     }
 
+    /// To encode it costs as much as a voice, and who is asked for a number hears it most of the time.
+    fn silence<'a>(&'a mut self, sounds: &'a Sounds, mixer: Option<&mut Mixer>) -> &'a [u8] {
+        match sounds.opus_silence() {
+            Some(shared) => {
+                self.last = Whose::Sounds;
+                shared
+            }
+            None => self.own(sounds, mixer, &[0; WIDE_FRAME_SAMPLES]),
+        }
+    }
+
     fn sound<'a>(&'a mut self, sounds: &'a Sounds, place: Place) -> &'a [u8] {
         match sounds.opus(place).filter(|_| !self.alone) {
             Some(shared) => {
@@ -81,6 +91,12 @@ impl WideLine for OpusLine {
         }
         self.last = Whose::Meeting;
         mixer.shared_opus()
+    }
+
+    /// Its decoders fade one way of coding into the other. A frame for each would cost as much as 15 that are only listened to, and
+    /// all of a lobby would need theirs in the same tick. In the middle of a sound a decoder lacks what came before.
+    fn goes_over(&self, to: Option<Place>) -> bool {
+        !self.alone && to.is_none_or(|place| matches!(place, Place::Music(0) | Place::Prompt(_, 0)))
     }
 }
 

@@ -20,6 +20,8 @@ pub struct Sounds {
     /// By the prompt's place in [`Prompt::ALL`].
     prompts: Vec<Sound>,
     music: Sound,
+    /// A frame of silence.
+    opus_silence: OnceLock<Box<[u8]>>,
     /// Linear, since chimes are mixed: by the chime's place in [`Chime::ALL`].
     chimes: Vec<Recording>,
 }
@@ -41,6 +43,15 @@ impl Recording {
 
     pub fn at_8_khz(narrow: Vec<i16>) -> Recording {
         let wide = upsampled(&narrow);
+        Recording { narrow, wide }
+    }
+
+    /// A loop of whole frames, so that each time round it is cut into the same packets: what is left over behind the last whole
+    /// one is faded into the beginning.
+    pub fn in_whole_frames(self) -> Recording {
+        let Recording { mut narrow, mut wide } = self;
+        fold(&mut narrow, FRAME_SAMPLES);
+        fold(&mut wide, WIDE_FRAME_SAMPLES);
         Recording { narrow, wide }
     }
 }
@@ -137,7 +148,7 @@ impl Sound {
         packets
     }
 
-    /// In Opus; only what begins with a whole number of frames is encoded.
+    /// In Opus; only what begins with a whole number of frames is encoded ([`Recording::in_whole_frames`]).
     fn opus(&self, cursor: usize) -> Option<&[u8]> {
         let OpusPackets { octets, ends } = self.opus.get()?;
         let number = cursor.is_multiple_of(FRAME_SAMPLES).then_some(cursor / FRAME_SAMPLES)?;
@@ -153,6 +164,19 @@ impl Sound {
         let rest = self.wide.get(frame * WIDE_FRAME_SAMPLES..2 * cursor).unwrap_or_default();
         encoder.encode(rest, &mut [0; FRAME_SAMPLES]);
         encoder
+    }
+}
+
+/// What does not fill a frame at the end goes out over the beginning. What is too short for that stays as it is.
+fn fold(samples: &mut Vec<i16>, frame: usize) {
+    let rest = samples.len() % frame;
+    if samples.len() < 2 * frame {
+        return;
+    }
+    let end = samples.split_off(samples.len() - rest);
+    for (at, (sample, &old)) in samples.iter_mut().zip(&end).enumerate() {
+        let weight = (at as f32 + 0.5) / rest as f32;
+        *sample = (f32::from(old) * (1.0 - weight) + f32::from(*sample) * weight) as i16;
     }
 }
 
@@ -175,6 +199,7 @@ impl Sounds {
         Sounds {
             prompts: Prompt::ALL.iter().map(|&name| Sound::new(&prompt(name), false)).collect(),
             music: Sound::new(music, true),
+            opus_silence: OnceLock::new(),
             chimes: Chime::ALL.iter().map(|&name| chime(name)).collect(),
         }
     }
@@ -182,6 +207,9 @@ impl Sounds {
     /// Encodes everything in this codec. G.711 is done from the start; G.722 takes a tenth of a second, Opus a second. Until it
     /// is done each caller has an encoder of his own, so that nobody has to wait for it.
     pub fn encode(&self, codec: Codec) {
+        if codec == Codec::Opus {
+            self.opus_silence.get_or_init(opus_silence);
+        }
         for sound in self.prompts.iter().chain([&self.music]) {
             match codec {
                 Codec::Pcmu | Codec::Pcma => {}
@@ -245,6 +273,11 @@ impl Sounds {
         sound.opus(cursor)
     }
 
+    /// A packet of silence. `None`: not encoded yet.
+    pub fn opus_silence(&self) -> Option<&[u8]> {
+        self.opus_silence.get().map(|packet| &packet[..]).filter(|packet| !packet.is_empty())
+    }
+
     /// The state of the encoder that has made all before this place.
     pub fn encoder_at(&self, place: Place) -> g722::Encoder {
         self.sound(place).map_or_else(g722::Encoder::default, |(sound, cursor)| sound.encoder_at(cursor))
@@ -264,6 +297,13 @@ impl Sounds {
             copy_frame(&chime.wide, 2 * cursor, out);
         }
     }
+}
+
+fn opus_silence() -> Box<[u8]> {
+    let mut packet = [0; opus::SENT_BYTES_MAX];
+    let encoder = opus::Encoder::for_sounds();
+    let length = encoder.map_or(0, |mut encoder| encoder.encode_independently(&[0; WIDE_FRAME_SAMPLES], &mut packet));
+    packet.get(..length).unwrap_or_default().into()
 }
 
 /// What is behind the end is silence.
@@ -380,5 +420,30 @@ mod tests {
         assert_eq!(out, [5001; 160]);
         assert_eq!(sounds.chime_frame(Chime::Exit, 320, &mut out), None);
         assert_eq!((out[79], out[80]), (5001, 0));
+    }
+
+    #[cfg(feature = "opus")]
+    #[test]
+    fn music_of_any_length_is_encoded_once() {
+        let hum: Vec<i16> = (0..16_000 + 80).map(|at| (8_000.0 * (at as f32 * 0.25).sin()) as i16).collect();
+        let silence = Recording::at_8_khz(vec![0; 160]);
+        let sounds = Sounds::of(|_| silence.clone(), |_| silence.clone(), &Recording::at_8_khz(hum).in_whole_frames());
+        sounds.encode(Codec::Opus);
+        let mut decoder = opus::Decoder::new().unwrap();
+        let mut cursor = 0;
+        let (mut alone, mut softest) = (0, i16::MAX);
+        for tick in 0..250 {
+            let place = sounds.next_of_music(&mut cursor).unwrap();
+            let mut out = [0; WIDE_FRAME_SAMPLES];
+            match sounds.opus(place) {
+                Some(packet) => assert_eq!(decoder.decode(packet, &mut out), WIDE_FRAME_SAMPLES),
+                None => alone += 1,
+            }
+            if (10..=101).contains(&tick) && sounds.opus(place).is_some() {
+                let parts = out.chunks(80).map(|part| part.iter().map(|sample| sample.saturating_abs()).max().unwrap());
+                softest = softest.min(parts.min().unwrap());
+            }
+        }
+        assert!(alone == 0 && softest > 4_000);
     }
 }

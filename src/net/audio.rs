@@ -61,7 +61,7 @@ pub fn load(settings: &AudioSettings) -> Result<Arc<Sounds>, AudioError> {
         let key = chime.key();
         recordings.insert(key, read(tones.get(key), embedded::chime(chime))?);
     }
-    let music = read(settings.hold_music.as_ref(), embedded::hold_music())?;
+    let music = read(settings.hold_music.as_ref(), embedded::hold_music())?.in_whole_frames();
     let of = |key: &str| recordings.get(key).cloned().unwrap_or_default();
     Ok(Arc::new(Sounds::of(|prompt| of(prompt.key()), |chime| of(chime.key()), &music)))
 }
