@@ -161,18 +161,23 @@ impl MediaLoop {
         let (plane, sockets) = station.parts();
         let socket = |slot: usize| sockets.get(slot).and_then(Option::as_ref).map(|sockets| &sockets.pair.rtp);
         let calls = dialling.calls(Instant::now());
-        let dial: Vec<_> =
-            calls.filter_map(|call| plane.slot_of(call)).filter_map(|slot| Some((slot, socket(slot)?))).collect();
-        let mut looks: Vec<_> = dial.iter().map(|(_, socket)| PollFd::new(socket.as_fd(), PollFlags::POLLIN)).collect();
-        if looks.is_empty() || until_tick.is_zero() {
-            return false;
+        let mut dial = calls.filter_map(|call| plane.slot_of(call)).filter_map(|slot| Some((slot, socket(slot)?)));
+        let Some(first) = dial.next().filter(|_| !until_tick.is_zero()) else { return false };
+        // On the stack: this is done for every packet of somebody who dials.
+        let mut places = [first; DIALLING_MAX];
+        let mut count = 1;
+        for (place, next) in places.iter_mut().skip(1).zip(dial) {
+            *place = next;
+            count += 1;
         }
+        let mut looks = places.map(|(_, socket)| PollFd::new(socket.as_fd(), PollFlags::POLLIN));
+        let looks = looks.get_mut(..count).unwrap_or_default();
         // What goes wrong here goes right in the tick.
-        if ppoll(&mut looks, Some(TimeSpec::from_duration(until_tick)), None).unwrap_or(0) == 0 {
+        if ppoll(looks, Some(TimeSpec::from_duration(until_tick)), None).unwrap_or(0) == 0 {
             return false;
         }
         let clocks = Clocks::read();
-        for ((slot, socket), look) in dial.iter().zip(looks) {
+        for ((slot, socket), look) in places.iter().zip(looks) {
             if look.any() == Some(true) {
                 drain.drain(socket, &clocks, 1, |source, received_at, datagram| {
                     plane.handle_rtp(*slot, source, received_at, datagram);
