@@ -11,7 +11,7 @@ use anteroom::net::udp_drain::{Clocks, UdpDrain, stamp_arrivals};
 use anteroom::wire::rtp::{HEADER_BYTES, RtpHeader};
 use anteroom::wire::{g711, opus};
 use anteroom::words::ids::{CallKey, MeetingKey, PlaybackKey};
-use anteroom::words::media::{Codec, Direction, FRAME, Law, NegotiatedMedia};
+use anteroom::words::media::{Codec, Direction, FRAME, FromPeer, Law, NegotiatedMedia};
 use anteroom::words::prompt::{Chime, Prompt};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -121,12 +121,19 @@ fn ticks_and_packets_allocate_nothing() {
             payload_type: codec.payload_type(),
             bits_per_second_max: None,
             telephone_event: (number % 3 == 2).then_some(101),
+            from_peer: FromPeer {
+                voice: codec.payload_type(),
+                events: (number % 3 == 2).then_some((101, codec.clock_rate())),
+            },
             direction: Direction::SendRecv,
         };
         let background =
             if number < CALLS / 2 { Background::Music } else { Background::Meeting(MeetingKey(number % 3)) };
         plane.handle_command(start, PlaneCommand::Open { call });
-        plane.handle_command(start, PlaneCommand::Negotiate { call, signalled_from: media.remote_rtp.ip(), media });
+        plane.handle_command(
+            start,
+            PlaneCommand::Negotiate { call, signalled_from: media.remote_rtp.ip(), media: media.into() },
+        );
         plane.handle_command(start, PlaneCommand::Background { call, background });
     }
     let (mut sent, mut digits, mut finished) = (0usize, 0usize, 0usize);

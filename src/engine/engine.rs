@@ -425,7 +425,7 @@ impl Engine {
         call.media = Some(media.clone());
         let signalled_from = call.caller.source.ip();
         self.fact(key, fact);
-        self.media(PlaneCommand::Negotiate { call: key, media, signalled_from });
+        self.media(PlaneCommand::Negotiate { call: key, media: media.into(), signalled_from });
     }
 
     fn established(&mut self, now: Instant, key: CallKey) {

@@ -84,7 +84,7 @@ impl Chunk {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Insertion {
     Stored,
-    /// Something with this timestamp is there already.
+    /// Something is there already for this time.
     Duplicate,
     /// The latest chunk gave way, or this packet did: more is waiting than can ever be played in time.
     Overflow,
@@ -155,6 +155,9 @@ impl JitterBuffer {
                 _ => place -= 1,
             }
         }
+        if self.unit == Unit::Packets && self.overlaps(place, timestamp, steps) {
+            return Insertion::Duplicate;
+        }
         if self.length == CHUNKS {
             return Insertion::Overflow;
         }
@@ -172,6 +175,15 @@ impl JitterBuffer {
         }
         self.length += 1;
         Insertion::Stored
+    }
+
+    /// No encoder makes two packets for one moment. Each is decoded whole, so whoever sends 120 ms of which one step is played
+    /// would make us work for all of it, three times a frame.
+    fn overlaps(&self, place: usize, timestamp: u32, steps: u32) -> bool {
+        let before = place.checked_sub(1).and_then(|before| self.at(before));
+        let end = timestamp.wrapping_add(steps);
+        before.is_some_and(|chunk| steps_ahead(chunk.end(), timestamp) > 0)
+            || self.at(place).is_some_and(|behind| steps_ahead(end, behind.timestamp) > 0)
     }
 
     /// What is at `timestamp`. What lies before it is let go.
@@ -312,6 +324,11 @@ mod tests {
         assert_eq!(buffer.read(320), Stretch::Gap { steps: 160, next: &short, next_sequence: 3 });
         assert_eq!(buffer.read(480), Stretch::Codes { chunk: &short, from: 0, steps: 160, sequence: 3 });
         assert_eq!(buffer.read(640), Stretch::End);
+        buffer.insert(4, 800, &short, 160);
+        for overlapping in [640 + 1, 800 - 1, 800 + 159] {
+            assert_eq!(buffer.insert(5, overlapping, &short, 160), Insertion::Duplicate, "{overlapping}");
+        }
+        assert_eq!(buffer.insert(6, 640, &short, 160), Insertion::Stored);
         let too_long = [&[0xB8][..], &[0; opus::RECEIVED_BYTES_MAX]].concat();
         assert_eq!(buffer.steps_of(&too_long), None);
     }

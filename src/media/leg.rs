@@ -9,7 +9,7 @@ use rand::rngs::StdRng;
 use crate::wire::rtcp::{REPORT_BYTES_MAX, ReceivedRtcp};
 use crate::wire::rtp::RtpPacket;
 use crate::words::ids::{CallKey, PlaybackKey};
-use crate::words::media::{Codec, Direction, FRAME_SAMPLES, LegStatistics, NegotiatedMedia};
+use crate::words::media::{Codec, Content, Direction, FRAME_SAMPLES, LegStatistics, NegotiatedMedia};
 use crate::words::prompt::Prompt;
 use crate::words::secret::Digit;
 
@@ -109,7 +109,15 @@ impl Leg {
             self.voice.negotiate(media.codec);
             self.ear.negotiate(&media);
             self.sender.negotiate(media.codec, random);
-            self.dtmf.negotiate(media.codec);
+        } else if self
+            .media
+            .as_ref()
+            .is_some_and(|before| before.media.bits_per_second_max != media.bits_per_second_max)
+        {
+            self.ear.negotiate(&media);
+        }
+        if let Some((_, clock_rate)) = media.from_peer.events {
+            self.dtmf.negotiate(clock_rate);
         }
         self.binding.negotiate(now, media.remote_rtp, signalled_from);
         self.frames_without_packet = 0;
@@ -159,9 +167,10 @@ impl Leg {
             self.refused += 1;
             return received;
         };
-        let is_voice = packet.payload_type == media.payload_type;
+        let content = media.content_of(packet.payload_type);
+        let is_voice = content == Some(Content::Voice);
         let is_noise = packet.payload_type == COMFORT_NOISE_PAYLOAD_TYPE;
-        let is_event = Some(packet.payload_type) == media.telephone_event;
+        let is_event = content == Some(Content::Event);
         if self.binding.bound() != Some(source) {
             // Only what was agreed on may bind a source.
             let admission = if is_voice || is_event {
@@ -199,10 +208,14 @@ impl Leg {
             let (sequence, timestamp) = (packet.sequence, packet.timestamp);
             let arrival = self.playout.handle_packet(received_at, next_tick_at, sequence, timestamp, packet.payload);
             self.late += u64::from(arrival == Arrival::Late);
+            self.refused += u64::from(arrival == Arrival::NotVoice);
         } else if is_event {
+            self.playout.handle_other(packet.sequence);
             received.digit = self.dtmf.handle_event(received_at, &packet);
         } else if is_noise && media.codec.law().is_some() {
             self.playout.handle_comfort_noise(packet.sequence, packet.timestamp, packet.payload);
+        } else {
+            self.refused += 1;
         }
         received
     }
@@ -223,7 +236,7 @@ impl Leg {
         self.frames_without_packet = self.frames_without_packet.saturating_add(1);
         let Leg { media, voice, playout, dtmf, .. } = self;
         let Agreed { media, thresholds } = media.as_ref()?;
-        let incoming = Incoming { codec: media.codec, thresholds, has_events: media.telephone_event.is_some() };
+        let incoming = Incoming { codec: media.codec, thresholds, has_events: media.from_peer.events.is_some() };
         voice.listen(now, incoming, playout, dtmf, frame)
     }
 
@@ -355,3 +368,7 @@ impl Leg {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "tests/leg.rs"]
+mod tests;

@@ -6,7 +6,7 @@
 //!   all who only listen hear sum, limited and encoded once per codec
 //! ```
 //!
-//! Where somebody in the meeting hears 16 kHz (G.722) there is a second sum at that rate; every voice is put into both, as it
+//! Where somebody in the meeting hears 16 kHz (G.722, Opus) there is a second sum at that rate; every voice is put into both, as it
 //! came into the one and resampled into the other. Nobody loses by it: who has 8 kHz hears the same as without.
 //!
 //! When nobody has spoken for a second noise comes up, so soft that nobody listens to it (−68 dB of full scale): the line is

@@ -88,7 +88,7 @@ pub enum PlaneCommand {
     Open { call: CallKey },
     /// Offer and answer agreed, for the first time or anew (hold, changed address). The learning window opens again.
     /// `signalled_from`: where the call's SIP comes from.
-    Negotiate { call: CallKey, media: NegotiatedMedia, signalled_from: IpAddr },
+    Negotiate { call: CallKey, media: Box<NegotiatedMedia>, signalled_from: IpAddr },
     /// What the call hears when nothing is played to it alone. [`Background::Meeting`] is [`PlaneCommand::Admit`] of one.
     Background { call: CallKey, background: Background },
     /// Plays prompts to this call alone, in front of its background, in place of what was being played. Ends with

@@ -151,7 +151,7 @@ impl Plane {
         let Some(seat) = self.slots.get_mut(slot).and_then(Option::as_mut).filter(|seat| !seat.closing) else { return };
         match command {
             PlaneCommand::Negotiate { media, signalled_from, .. } => {
-                seat.leg.negotiate(now, media, signalled_from, &mut self.random);
+                seat.leg.negotiate(now, *media, signalled_from, &mut self.random);
                 self.make_codecs(slot);
             }
             PlaneCommand::Play { playback, prompts, .. } => seat.leg.play(playback, prompts),

@@ -71,6 +71,9 @@ const NO_PAUSE: u32 = 250;
 /// For so long after a packet was lost there is a frame more of delay for the next that is: 10 s.
 const LOSS_REMEMBERED_TICKS: u32 = 500;
 
+/// Packets that are no voice and are remembered: of a key that is held for 5 s.
+const OTHERS_MAX: u16 = 250;
+
 /// What became of a received packet of voice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Arrival {
@@ -105,13 +108,29 @@ struct Position {
     next_timestamp: u32,
     /// Of the latest packet that came.
     newest_sequence: u16,
-    /// Of the last packet that was played from.
+    /// Of the last packet that was played from, and where that ends.
     played_sequence: u16,
+    played_to: Option<u32>,
+    /// Packets that came and are no voice (keys), of which the numbers will be missing between two that are played.
+    others: u16,
     /// Something was played since the position was set; before that, silence is no loss.
     playing: bool,
 }
 
 impl Position {
+    /// So many packets between the one that was played last and this one have not come. Less than nothing: it is an older one.
+    fn missing_before(&self, sequence: u16) -> i16 {
+        let between = sequence.wrapping_sub(self.played_sequence).wrapping_sub(1) as i16;
+        if between > 0 { between.saturating_sub(self.others as i16).max(0) } else { between }
+    }
+
+    fn play(&mut self, sequence: u16) {
+        let between = sequence.wrapping_sub(self.played_sequence).saturating_sub(1);
+        self.others = self.others.saturating_sub(between);
+        self.played_sequence = sequence;
+        self.playing = true;
+    }
+
     /// The peer has said that he is silent from before this timestamp on, and nothing of his that is newer was played.
     fn is_silent_at(&self, timestamp: u32, noise: Option<&ComfortNoise>) -> bool {
         noise.is_some_and(|noise| {
@@ -250,6 +269,11 @@ impl Playout {
 
         const DELAY_MAX_STEPS: i32 = DELAY_MAX_MS * STEPS_PER_MS;
         let ahead = steps_ahead(timestamp, position.next_timestamp);
+        let again = position.played_to.is_some_and(|end| steps_ahead(end, timestamp) > 0);
+        if again && ahead >= -DELAY_MAX_STEPS && self.buffer.unit() == Unit::Packets {
+            // It is decoded whole, even if all but its end has been played.
+            return Arrival::Duplicate;
+        }
         if ahead.saturating_add(steps as i32) > 0 && ahead <= DELAY_MAX_STEPS {
             // In time.
         } else if is_newest && ahead < 0 && margin_ms(received_at, next_tick_at, ahead) >= 0 {
@@ -269,6 +293,15 @@ impl Playout {
             self.begin_at(timestamp, sequence, milliseconds_until(next_tick_at, received_at));
         }
         self.keep(received_at, next_tick_at, packet)
+    }
+
+    /// Another packet of the same stream has come, which is no voice: its number is not missing.
+    pub fn handle_other(&mut self, sequence: u16) {
+        let Some(position) = &mut self.position else { return };
+        if (sequence.wrapping_sub(position.newest_sequence) as i16) > 0 {
+            position.newest_sequence = sequence;
+            position.others = (position.others + 1).min(OTHERS_MAX);
+        }
     }
 
     /// Takes a packet that says what silence sounds like (RFC 3389 section 3): its level in the first octet. How the noise is
@@ -292,6 +325,8 @@ impl Playout {
             next_timestamp: timestamp.wrapping_sub(frame_before),
             newest_sequence: sequence,
             played_sequence: sequence.wrapping_sub(1),
+            played_to: None,
+            others: 0,
             playing: false,
         });
         self.buffer.clear();
@@ -395,7 +430,7 @@ impl Playout {
         let Some(position) = &self.position else { return false };
         let none = match self.buffer.read(position.next_timestamp) {
             Stretch::Codes { .. } => false,
-            Stretch::Gap { next_sequence, .. } => next_sequence != position.played_sequence.wrapping_add(1),
+            Stretch::Gap { next_sequence, .. } => position.missing_before(next_sequence) != 0,
             Stretch::End => true,
         };
         none && !position.is_silent_at(position.next_timestamp, self.noise.as_ref())
@@ -429,12 +464,11 @@ impl Playout {
                             out.copy_from_slice(codes);
                         }
                     }
-                    let others = sequence.wrapping_sub(position.played_sequence) as i16 - 1;
-                    if position.playing && others > 0 {
+                    if position.playing && position.missing_before(sequence) > 0 {
                         *ticks_without_loss = 0;
                     }
-                    position.played_sequence = sequence;
-                    position.playing = true;
+                    position.play(sequence);
+                    position.played_to = Some(timestamp.wrapping_add(steps as u32));
                     at += length;
                 }
                 gap @ (Stretch::Gap { .. } | Stretch::End) if position.is_silent_at(timestamp, noise.as_ref()) => {
@@ -453,8 +487,7 @@ impl Playout {
                 Stretch::Gap { steps, next, next_sequence } => {
                     let length = left.min(steps as usize);
                     // Nothing was sent in between: the peer suppresses silence (RFC 3551 section 4.1).
-                    let none_missing = next_sequence == position.played_sequence.wrapping_add(1);
-                    let lost = position.playing && !none_missing;
+                    let lost = position.playing && position.missing_before(next_sequence) != 0;
                     frame.add_gap(Gap { start: at, length, lost });
                     if lost && unit == Unit::Packets && length == steps as usize {
                         frame.set_behind(next);

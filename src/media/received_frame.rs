@@ -162,6 +162,9 @@ impl ReceivedFrame {
     }
 
     pub fn add_gap(&mut self, gap: Gap) {
+        // What is behind the hole before this one tells nothing of this one.
+        let [.., behind] = &mut *self.bytes;
+        behind.length = 0;
         if let Some(place) = self.gaps.get_mut(self.gap_count) {
             *place = gap;
             self.gap_count += 1;
@@ -198,5 +201,16 @@ mod tests {
         }
         frame.set_empty(true);
         assert_eq!(frame.part(0), Some(Part::Missing { length: FRAME_SAMPLES, next: None }));
+    }
+
+    #[test]
+    fn a_hole_is_not_filled_from_a_packet_before_it() {
+        let mut frame = ReceivedFrame::default();
+        frame.clear();
+        frame.add_gap(Gap { start: 0, length: 40, lost: true });
+        frame.set_behind(&[1, 2]);
+        frame.add_packet(PacketPart { start: 40, length: 80, from: 0, sequence: 8 }, &[1, 2]);
+        frame.add_gap(Gap { start: 120, length: 40, lost: true });
+        assert_eq!(frame.part(120), Some(Part::Missing { length: 40, next: None }));
     }
 }

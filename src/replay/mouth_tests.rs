@@ -6,7 +6,7 @@ use super::super::keys::parse_keys;
 use super::*;
 use crate::wire::g711;
 use crate::wire::rtp::RtpPacket;
-use crate::words::media::{Direction, Law};
+use crate::words::media::{Direction, FromPeer, Law};
 
 const EVENT_TYPE: u8 = 101;
 
@@ -19,6 +19,7 @@ fn mouth(voice: Voice) -> Mouth {
         payload_type: 0,
         bits_per_second_max: None,
         telephone_event: Some(EVENT_TYPE),
+        from_peer: FromPeer { voice: 0, events: Some((EVENT_TYPE, 8_000)) },
         direction: Direction::SendRecv,
     });
     mouth

@@ -21,7 +21,7 @@ use rand::rngs::StdRng;
 use super::command::LocalMedia;
 use crate::wire::opus;
 use crate::wire::sdp::{MediaKind, MediaSection, Origin, Payload, SdpError, SessionDescription};
-use crate::words::media::{Codec, Direction, NegotiatedMedia};
+use crate::words::media::{Codec, Direction, FromPeer, NegotiatedMedia};
 
 /// The payload type of telephone-event in offers of ours: any dynamic one; this is what everybody takes.
 const EVENT_PAYLOAD_TYPE: u8 = 101;
@@ -72,8 +72,10 @@ pub(super) struct LocalDescription {
     last: Option<SessionDescription>,
     /// Which m-line is the voice.
     voice: usize,
-    /// RFC 3264 section 8.3.2: a payload type keeps its meaning for the whole session.
-    event_payload_type: u8,
+    // RFC 3264 section 8.3.2: a payload type keeps its meaning for the whole session.
+    /// Payload type and clock of telephone-event.
+    event: (u8, u32),
+    opus_payload_type: u8,
 }
 
 /// What an m-line of the peer's comes to.
@@ -98,14 +100,21 @@ impl LocalDescription {
     pub fn new(random: &mut StdRng) -> LocalDescription {
         // RFC 8866 section 5.2 wants it numeric and unique; 2⁶² and below, since some peers keep it in a signed number.
         let session_id = random.random::<u64>() >> 2;
-        LocalDescription { session_id, last: None, voice: 0, event_payload_type: EVENT_PAYLOAD_TYPE }
+        LocalDescription {
+            session_id,
+            last: None,
+            voice: 0,
+            event: (EVENT_PAYLOAD_TYPE, EVENT_CLOCK_RATE),
+            opus_payload_type: Codec::Opus.payload_type(),
+        }
     }
 
     /// An offer of everything we have.
     pub fn offer(&mut self, local: &LocalMedia) -> Bytes {
-        let mut payloads: Vec<Payload> = local.codecs.iter().map(|&codec| voice_payload(codec)).collect();
+        let mut payloads: Vec<Payload> = local.codecs.iter().map(|&codec| self.voice_payload(codec)).collect();
         if local.telephone_event {
-            payloads.push(event_payload(self.event_payload_type, EVENT_CLOCK_RATE));
+            let (payload_type, clock_rate) = self.event;
+            payloads.push(event_payload(payload_type, clock_rate));
         }
         let voice = section(local, payloads, local.direction);
         let mut sections = self.last.as_ref().map_or_else(Vec::new, |last| last.sections.clone());
@@ -155,8 +164,9 @@ impl LocalDescription {
         let mut payloads = vec![Payload { fmtp: parameters, ..fit.payload.clone() }];
         if let Some((payload_type, clock_rate)) = fit.event.filter(|_| local.telephone_event) {
             payloads.push(event_payload(payload_type, clock_rate));
-            self.event_payload_type = payload_type;
+            self.event = (payload_type, clock_rate);
         }
+        self.keep_payload_types(&offer.sections, &fit);
         if fit.comfort_noise {
             let (payload_type, encoding, clock_rate) = COMFORT_NOISE;
             payloads.push(Payload::new(payload_type, encoding, clock_rate));
@@ -172,6 +182,28 @@ impl LocalDescription {
         Ok((self.say(local, sections), media))
     }
 
+    /// What the peer has said of payload types that we might offer.
+    fn keep_payload_types(&mut self, sections: &[MediaSection], fit: &Fit) {
+        if fit.codec == Codec::Opus {
+            self.opus_payload_type = fit.payload.payload_type;
+            return;
+        }
+        let is_taken = |payload_type: u8| {
+            let mut said = sections.iter().flat_map(|section| &section.payloads);
+            said.any(|payload| payload.payload_type == payload_type && codec_of(payload, &[Codec::Opus]).is_none())
+        };
+        if is_taken(self.opus_payload_type) || self.opus_payload_type == self.event.0 {
+            let free = (96..=127).rev().find(|&payload_type| !is_taken(payload_type) && payload_type != self.event.0);
+            self.opus_payload_type = free.unwrap_or(self.opus_payload_type);
+        }
+    }
+
+    fn voice_payload(&self, codec: Codec) -> Payload {
+        let payload_type = if codec == Codec::Opus { self.opus_payload_type } else { codec.payload_type() };
+        let payload = Payload::new(payload_type, codec.name(), codec.clock_rate());
+        Payload { channels: codec.channels(), fmtp: parameters(codec), ..payload }
+    }
+
     /// What the answer to our last offer comes to.
     pub fn take_answer(
         &self,
@@ -179,11 +211,26 @@ impl LocalDescription {
         local: &LocalMedia,
     ) -> Result<NegotiatedMedia, Unacceptable> {
         let no_answer = || Unacceptable::new(304, "the answer has no m-line for our voice");
-        let fit = fit(answer.sections.get(self.voice).ok_or_else(no_answer)?, &local.codecs)?;
+        let mut voice = answer.sections.get(self.voice).ok_or_else(no_answer)?.clone();
+        // Of several codecs the peer sends the one that our offer has first (RFC 3264 section 6.1), whatever order his answer has.
+        let place = |payload: &Payload| local.codecs.iter().position(|&ours| codec_of(payload, &[ours]).is_some());
+        voice.payloads.sort_by_key(|payload| place(payload).unwrap_or(usize::MAX));
+        let fit = fit(&voice, &local.codecs)?;
         if !is_same_family(fit.remote_rtp.ip(), local.rtp.ip()) {
             return Err(Unacceptable::new(300, "the answer's address family is not ours"));
         }
-        Ok(negotiated(&fit, local))
+        let offered = self.last.as_ref().and_then(|offer| offer.sections.get(self.voice));
+        let offered = offered.map_or(&[][..], |section| &section.payloads);
+        let media = negotiated(&fit, local);
+        let of_offer = |payload: &Payload| codec_of(payload, &[fit.codec]).map(|_| payload.payload_type);
+        let from_peer = FromPeer {
+            voice: offered.iter().find_map(of_offer).unwrap_or(fit.payload.payload_type),
+            events: fit.event.filter(|_| local.telephone_event).map(|(_, clock_rate)| {
+                let event = offered.iter().find(|payload| payload.encoding == EVENT_ENCODING);
+                event.map_or((self.event.0, clock_rate), |event| (event.payload_type, event.clock_rate))
+            }),
+        };
+        Ok(NegotiatedMedia { from_peer, ..media })
     }
 
     /// What was said last, once more: the refresh of a session changes nothing.
@@ -205,11 +252,6 @@ impl LocalDescription {
         self.last = Some(description);
         written
     }
-}
-
-fn voice_payload(codec: Codec) -> Payload {
-    let payload = Payload::new(codec.payload_type(), codec.name(), codec.clock_rate());
-    Payload { channels: codec.channels(), fmtp: parameters(codec), ..payload }
 }
 
 /// What we say of a codec of ours.
@@ -306,6 +348,7 @@ fn negotiated(fit: &Fit, local: &LocalMedia) -> NegotiatedMedia {
         payload_type: fit.payload.payload_type,
         bits_per_second_max: bits_per_second_max(&fit.payload).filter(|_| fit.codec == Codec::Opus),
         telephone_event: fit.event.filter(|_| local.telephone_event).map(|(payload_type, _)| payload_type),
+        from_peer: FromPeer { voice: fit.payload.payload_type, events: fit.event.filter(|_| local.telephone_event) },
         direction: direction(
             fit.direction.sends() && local.direction.sends(),
             fit.direction.receives() && local.direction.receives(),
@@ -487,5 +530,54 @@ mod tests {
         assert_eq!(ours.repeat().unwrap(), offer.write());
         let again = SessionDescription::parse(&ours.offer(&near)).unwrap();
         assert_eq!(again, offer, "nothing has changed, not even the version");
+    }
+
+    #[test]
+    fn the_peer_sends_with_the_payload_types_of_our_offer() {
+        let ours = LocalMedia { codecs: vec![Codec::Opus, Codec::Pcmu], ..local("192.0.2.1:20000") };
+        let mut description = description();
+        description.offer(&ours);
+        let answer = offer(
+            "192.0.2.9",
+            "m=audio 4000 RTP/AVP 96 97\r\na=rtpmap:96 opus/48000/2\r\na=rtpmap:97 telephone-event/8000\r\n",
+        );
+        let media = description.take_answer(&answer, &ours).unwrap();
+        assert_eq!((media.codec, media.payload_type), (Codec::Opus, 96), "to the peer");
+        assert_eq!(media.telephone_event, Some(97), "to the peer");
+        assert_eq!(media.from_peer, FromPeer { voice: 111, events: Some((101, 8_000)) });
+    }
+
+    #[test]
+    fn a_payload_type_keeps_its_clock() {
+        let ours = LocalMedia { codecs: vec![Codec::Opus, Codec::Pcmu], ..local("192.0.2.1:20000") };
+        let mut description = description();
+        let theirs = offer(
+            "192.0.2.9",
+            "m=audio 4000 RTP/AVP 96 98\r\na=rtpmap:96 opus/48000/2\r\na=rtpmap:98 telephone-event/48000\r\n",
+        );
+        description.answer(&theirs, &ours).unwrap();
+        let again = SessionDescription::parse(&description.offer(&ours)).unwrap();
+        let event = again.sections[0].payloads.iter().find(|payload| payload.payload_type == 98).unwrap();
+        assert_eq!((event.encoding.as_str(), event.clock_rate), ("telephone-event", 48_000));
+    }
+
+    #[test]
+    fn no_payload_type_stands_for_two() {
+        let ours = LocalMedia { codecs: vec![Codec::Opus, Codec::Pcmu], ..local("192.0.2.1:20000") };
+        let mut description = description();
+        let theirs = offer("192.0.2.9", "m=audio 4000 RTP/AVP 0 111\r\na=rtpmap:111 telephone-event/8000\r\n");
+        description.answer(&theirs, &ours).unwrap();
+        let text = description.offer(&ours);
+        let text = String::from_utf8_lossy(&text);
+        assert_eq!(text.matches("a=rtpmap:111 ").count(), 1, "{text}");
+    }
+
+    #[test]
+    fn of_several_codecs_in_an_answer_the_peer_sends_our_first() {
+        let ours = LocalMedia { codecs: Codec::PREFERRED.to_vec(), ..local("192.0.2.1:20000") };
+        let mut description = description();
+        description.offer(&ours);
+        let media = description.take_answer(&offer("192.0.2.9", "m=audio 4000 RTP/AVP 0 9\r\n"), &ours).unwrap();
+        assert_eq!(media.codec, Codec::G722, "RFC 3264 section 6.1");
     }
 }

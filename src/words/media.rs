@@ -61,7 +61,7 @@ pub enum Codec {
 impl Codec {
     pub const ALL: [Codec; 4] = [Codec::Pcmu, Codec::Pcma, Codec::G722, Codec::Opus];
 
-    /// What we offer and take where nothing else is set, best first. Not Opus, which costs two to three times as much.
+    /// What we offer and take where nothing else is set, best first. Not Opus, which costs two to three times as much as G.711.
     pub const PREFERRED: [Codec; 3] = [Codec::G722, Codec::Pcmu, Codec::Pcma];
 
     /// The law of G.711. `None`: it is not G.711.
@@ -159,7 +159,43 @@ pub struct NegotiatedMedia {
     pub bits_per_second_max: Option<u32>,
     /// The payload type of `telephone-event` (RFC 4733), where it was agreed on.
     pub telephone_event: Option<u8>,
+    pub from_peer: FromPeer,
     pub direction: Direction,
+}
+
+impl NegotiatedMedia {
+    /// What the peer sends with this payload type. The types of our own description come first; those of his are taken, too,
+    /// where they can mean nothing else, since not everybody who chooses numbers of his own sends with ours.
+    pub fn content_of(&self, payload_type: u8) -> Option<Content> {
+        let FromPeer { voice, events } = self.from_peer;
+        if payload_type == voice {
+            Some(Content::Voice)
+        } else if events.is_some_and(|(event, _)| payload_type == event) {
+            Some(Content::Event)
+        } else if payload_type == self.payload_type {
+            Some(Content::Voice)
+        } else {
+            (self.telephone_event == Some(payload_type)).then_some(Content::Event)
+        }
+    }
+}
+
+/// What is in a packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Content {
+    /// In the codec that was agreed on.
+    Voice,
+    /// A `telephone-event`.
+    Event,
+}
+
+/// What the peer's packets have: the payload types of our own description, which are others than his where he has answered an
+/// offer of ours with numbers of his own (RFC 3264 section 6.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FromPeer {
+    pub voice: u8,
+    /// The payload type of `telephone-event`, and its clock in Hz, which with Opus can be another than the voice's.
+    pub events: Option<(u8, u32)>,
 }
 
 /// The way a key press reached us.
@@ -182,7 +218,8 @@ pub struct LegStatistics {
     pub packets_lost: u64,
     /// Came after their frame was played.
     pub packets_late: u64,
-    /// From another source than the one bound, or not RTP at all.
+    /// From another source than the one bound, not RTP at all, or nothing that was agreed on: of another payload type, or
+    /// too short or too long for voice.
     pub packets_refused: u64,
     /// Interarrival jitter at the end and its highest value (RFC 3550 section 6.4.1), in milliseconds.
     pub jitter_ms: f32,

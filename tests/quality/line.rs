@@ -10,7 +10,9 @@ use anteroom::net::audio::{self, AudioSettings};
 use anteroom::wire::rtp::{HEADER_BYTES, RtpHeader, RtpPacket};
 use anteroom::wire::{g711, g722};
 use anteroom::words::ids::{CallKey, MeetingKey};
-use anteroom::words::media::{Codec, Direction, FRAME_SAMPLES, LegStatistics, NegotiatedMedia, WIDE_FRAME_SAMPLES};
+use anteroom::words::media::{
+    Codec, Direction, FRAME_SAMPLES, FromPeer, LegStatistics, NegotiatedMedia, WIDE_FRAME_SAMPLES,
+};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
@@ -93,9 +95,10 @@ impl Bridge {
             payload_type: codec.payload_type(),
             bits_per_second_max: None,
             telephone_event: Some(101),
+            from_peer: FromPeer { voice: codec.payload_type(), events: Some((101, codec.clock_rate())) },
             direction: Direction::SendRecv,
         };
-        self.command(PlaneCommand::Negotiate { call, signalled_from: media.remote_rtp.ip(), media });
+        self.command(PlaneCommand::Negotiate { call, signalled_from: media.remote_rtp.ip(), media: media.into() });
     }
 
     /// He speaks and hears another codec from now on, by re-INVITE; what he has heard until now is forgotten.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anteroom::sip::*;
 use anteroom::wire::sip::{HeaderName, Message, Method};
-use anteroom::words::media::{Codec, Direction, NegotiatedMedia};
+use anteroom::words::media::{Codec, Direction, FromPeer, NegotiatedMedia};
 
 use super::peer::*;
 
@@ -38,6 +38,7 @@ fn a_call_from_invite_to_bye() {
         payload_type: 8,
         bits_per_second_max: None,
         telephone_event: Some(101),
+        from_peer: FromPeer { voice: 8, events: Some((101, 8_000)) },
         direction: Direction::SendRecv,
     };
     assert_eq!(peer.events(), [SipEvent::MediaAgreed { session: *session, media: agreed }]);

@@ -17,7 +17,7 @@ pub mod tones;
 use std::time::{Duration, Instant};
 
 use crate::wire::rtp::RtpPacket;
-use crate::words::media::{Codec, DigitMethod};
+use crate::words::media::DigitMethod;
 use crate::words::secret::Digit;
 
 use events::EventReceiver;
@@ -52,9 +52,9 @@ impl DtmfReceiver {
         DtmfReceiver::default()
     }
 
-    /// What comes is in this codec, whose clock the events have, from now on.
-    pub fn negotiate(&mut self, codec: Codec) {
-        self.events.negotiate(codec.clock_rate());
+    /// The clock of the events from now on, in Hz.
+    pub fn negotiate(&mut self, clock_rate: u32) {
+        self.events.negotiate(clock_rate);
     }
 
     /// Takes a packet of the payload type agreed for `telephone-event`, as soon as it comes: not through the jitter
@@ -136,5 +136,25 @@ mod tests {
             }
         }
         assert_eq!(digits, [Digit::from_char('5').unwrap()]);
+    }
+
+    #[test]
+    fn the_same_key_twice_is_two_digits_by_the_clock_of_the_events() {
+        let (start, mut dtmf) = (Instant::now(), DtmfReceiver::new());
+        dtmf.negotiate(8_000);
+        let mut digits = 0;
+        let mut sequence = 0;
+        // Down for 100 ms, up for 100 ms, down again; all ends of the first are lost.
+        for (begins_ms, timestamp) in [(0u64, 8_000u32), (200, 9_600)] {
+            for step in 1..=5u16 {
+                let payload = TelephoneEvent { event: 5, end: false, volume: 10, duration: step * 160 }.write();
+                sequence += 1;
+                let packet =
+                    RtpPacket { payload_type: 101, marker: step == 1, sequence, timestamp, ssrc: 9, payload: &payload };
+                let now = start + Duration::from_millis(begins_ms + 20 * u64::from(step));
+                digits += usize::from(dtmf.handle_event(now, &packet).is_some());
+            }
+        }
+        assert_eq!(digits, 2);
     }
 }

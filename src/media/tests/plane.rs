@@ -13,7 +13,7 @@ use crate::wire::g711;
 use crate::wire::rtcp::ReceivedRtcp;
 use crate::wire::rtp::{HEADER_BYTES, RtpHeader, RtpPacket};
 use crate::words::ids::PlaybackKey;
-use crate::words::media::{Codec, Direction, NegotiatedMedia};
+use crate::words::media::{Codec, Direction, FromPeer, NegotiatedMedia};
 use crate::words::prompt::Prompt;
 use crate::words::secret::Digit;
 use rand::{Rng, RngExt, SeedableRng};
@@ -130,6 +130,7 @@ impl World {
             payload_type: codec.payload_type(),
             bits_per_second_max: None,
             telephone_event: Some(EVENT_TYPE),
+            from_peer: FromPeer { voice: codec.payload_type(), events: Some((EVENT_TYPE, codec.clock_rate())) },
             direction,
         }
     }
@@ -143,7 +144,7 @@ impl World {
         let caller = Caller::new(number, hz, slot);
         self.callers.push(caller);
         let media = self.media(number, Direction::SendRecv);
-        self.command(PlaneCommand::Negotiate { call, signalled_from: media.remote_rtp.ip(), media });
+        self.command(PlaneCommand::Negotiate { call, signalled_from: media.remote_rtp.ip(), media: media.into() });
         number
     }
 

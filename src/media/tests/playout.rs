@@ -328,3 +328,23 @@ fn timestamps_half_the_range_away_are_no_trouble() {
         }
     }
 }
+
+#[test]
+fn what_was_played_of_opus_is_not_decoded_again() {
+    // A packet of 20 ms.
+    let payload = [0x48; 60];
+    let start = Instant::now();
+    let (mut playout, mut frame) = (Playout::default(), ReceivedFrame::default());
+    playout.negotiate(Codec::Opus);
+    let takes = |playout: &mut Playout, tick: u16, sequence, timestamp| {
+        let due = start + FRAME * u32::from(tick);
+        playout.handle_packet(due - FRAME / 2, due, sequence, timestamp, &payload)
+    };
+    for number in 1..10 {
+        let timestamp = u32::from(number) * 960;
+        assert_eq!(takes(&mut playout, number, number, timestamp), Arrival::Kept);
+        assert_eq!(takes(&mut playout, number, number, timestamp + 6), Arrival::Duplicate);
+        playout.pull(&Thresholds::of(Codec::Opus), &mut frame);
+    }
+    assert_eq!(takes(&mut playout, 10, 10, 9 * 960 - 6), Arrival::Duplicate);
+}

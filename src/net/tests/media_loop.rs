@@ -13,7 +13,7 @@ use crate::media::{PlaneCommand, PlaneSettings, Sounds};
 use crate::net::ports::open_pair;
 use crate::wire::rtp::{HEADER_BYTES, RtpHeader};
 use crate::words::ids::CallKey;
-use crate::words::media::{Codec, Direction, NegotiatedMedia};
+use crate::words::media::{Codec, Direction, FromPeer, NegotiatedMedia};
 
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const EVENT: u8 = 101;
@@ -50,10 +50,11 @@ impl Bench {
             payload_type: 0,
             bits_per_second_max: None,
             telephone_event: Some(EVENT),
+            from_peer: FromPeer { voice: 0, events: Some((EVENT, 8_000)) },
             direction: Direction::SendRecv,
         };
         self.media.handle_message(Message::Open { call, sockets: LegSockets::new(sockets) });
-        let negotiated = PlaneCommand::Negotiate { call, media, signalled_from: LOOPBACK };
+        let negotiated = PlaneCommand::Negotiate { call, media: media.into(), signalled_from: LOOPBACK };
         self.media.handle_message(Message::Plane(negotiated));
         Phone { socket, server, sequence: 0 }
     }

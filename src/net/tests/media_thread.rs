@@ -5,7 +5,7 @@ use crate::media::Background;
 use crate::wire::g711;
 use crate::wire::rtp::{HEADER_BYTES, RtpHeader, RtpPacket};
 use crate::words::ids::{MeetingKey, PlaybackKey};
-use crate::words::media::{Codec, Direction, FRAME, Law, NegotiatedMedia};
+use crate::words::media::{Codec, Direction, FRAME, FromPeer, Law, NegotiatedMedia};
 use crate::words::prompt::Prompt;
 use std::net::{Ipv4Addr, UdpSocket};
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -57,12 +57,13 @@ impl Peer {
             payload_type: 0,
             bits_per_second_max: None,
             telephone_event: Some(101),
+            from_peer: FromPeer { voice: 0, events: Some((101, 8_000)) },
             direction: Direction::SendRecv,
         };
         media.command(PlaneCommand::Negotiate {
             call: self.call,
             signalled_from: agreed.remote_rtp.ip(),
-            media: agreed,
+            media: agreed.into(),
         });
     }
 

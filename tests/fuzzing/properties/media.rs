@@ -12,7 +12,7 @@ use anteroom::wire::rtcp::{REPORT_BLOCKS_MAX, REPORT_BYTES_MAX, ReceivedRtcp, Re
 use anteroom::wire::rtp::{HEADER_BYTES, RtpHeader, RtpPacket};
 use anteroom::wire::telephone_event::TelephoneEvent;
 use anteroom::words::ids::{CallKey, MeetingKey, PlaybackKey};
-use anteroom::words::media::{Codec, Direction, FRAME, FRAME_SAMPLES, NegotiatedMedia};
+use anteroom::words::media::{Codec, Direction, FRAME, FRAME_SAMPLES, FromPeer, NegotiatedMedia};
 use anteroom::words::prompt::{Chime, Prompt};
 use anteroom::words::secret::Digit;
 use rand::SeedableRng;
@@ -192,16 +192,20 @@ fn negotiated(call: CallKey, choice: u8) -> PlaneCommand {
     PlaneCommand::Negotiate {
         call,
         signalled_from: remote.ip(),
-        media: NegotiatedMedia {
+        media: Box::new(NegotiatedMedia {
             remote_rtp: remote,
             remote_rtcp: SocketAddr::new(remote.ip(), remote.port() + 1),
             codec: Codec::ALL[usize::from(choice) % 4],
             payload_type: Codec::ALL[usize::from(choice) % 4].payload_type(),
             bits_per_second_max: None,
             telephone_event: (choice & 2 == 0).then_some(101),
+            from_peer: FromPeer {
+                voice: Codec::ALL[usize::from(choice) % 4].payload_type(),
+                events: (choice & 2 == 0).then_some((101, 8_000)),
+            },
             direction: [Direction::SendRecv, Direction::SendOnly, Direction::RecvOnly, Direction::Inactive]
                 [usize::from(choice >> 2) % 4],
-        },
+        }),
     }
 }
 

@@ -37,11 +37,13 @@ fn tones_in_the_voice_are_digits_and_are_heard_by_nobody() {
     for telephone_event in [Some(EVENT_TYPE), None] {
         let mut world = World::new();
         let (caller, listener) = (world.call(None), world.call(None));
-        let media = NegotiatedMedia { telephone_event, ..world.media(caller, Direction::SendRecv) };
+        let mut media = world.media(caller, Direction::SendRecv);
+        media.telephone_event = telephone_event;
+        media.from_peer.events = telephone_event.map(|payload_type| (payload_type, 8_000));
         world.command(PlaneCommand::Negotiate {
             call: world.key(caller),
             signalled_from: media.remote_rtp.ip(),
-            media,
+            media: media.into(),
         });
         world.admit(&[caller, listener]);
         world.ticks(10);

@@ -134,12 +134,20 @@ fn who_is_muted_or_has_us_on_hold_is_not_heard() {
     // The peer sends only: music of his telephone system.
     let sent = world.callers[talker].packets.len();
     let media = world.media(talker, Direction::RecvOnly);
-    world.command(PlaneCommand::Negotiate { call: world.key(talker), signalled_from: media.remote_rtp.ip(), media });
+    world.command(PlaneCommand::Negotiate {
+        call: world.key(talker),
+        signalled_from: media.remote_rtp.ip(),
+        media: media.into(),
+    });
     world.ticks(20);
     assert!(world.callers[listener].hears_nothing(18));
     assert_eq!(world.callers[talker].packets.len(), sent, "and nothing is sent to him");
     let media = world.media(talker, Direction::SendRecv);
-    world.command(PlaneCommand::Negotiate { call: world.key(talker), signalled_from: media.remote_rtp.ip(), media });
+    world.command(PlaneCommand::Negotiate {
+        call: world.key(talker),
+        signalled_from: media.remote_rtp.ip(),
+        media: media.into(),
+    });
     world.ticks(20);
     assert!(world.callers[listener].hears(1_000.0, 18));
     let [before, after] = world.callers[talker].packets[sent - 1..=sent] else { panic!() };

@@ -70,7 +70,7 @@ fn a_caller_behind_address_translation_is_learned() {
     media.remote_rtp = SocketAddr::from(([10, 0, 0, 5], 4_000));
     media.remote_rtcp = SocketAddr::from(([10, 0, 0, 5], 4_001));
     let signalled_from = world.callers[caller].address.ip();
-    world.command(PlaneCommand::Negotiate { call: world.key(caller), signalled_from, media });
+    world.command(PlaneCommand::Negotiate { call: world.key(caller), signalled_from, media: media.into() });
     world.admit(&[caller, listener]);
     world.ticks(600);
     let (call, source) = (world.key(caller), world.callers[caller].address);
@@ -145,7 +145,11 @@ fn a_silent_line_is_told_once_per_silence() {
     }
     // On hold nothing is expected.
     let media = world.media(0, Direction::Inactive);
-    world.command(PlaneCommand::Negotiate { call: world.key(0), signalled_from: media.remote_rtp.ip(), media });
+    world.command(PlaneCommand::Negotiate {
+        call: world.key(0),
+        signalled_from: media.remote_rtp.ip(),
+        media: media.into(),
+    });
     for _ in 0..4_000 {
         world.quiet_tick();
     }
@@ -163,7 +167,7 @@ fn every_caller_gets_one_packet_each_tick_whatever_happens_to_others() {
             0 => PlaneCommand::Open { call },
             1 => {
                 let media = world.media(steady, Direction::SendRecv);
-                PlaneCommand::Negotiate { call, signalled_from: media.remote_rtp.ip(), media }
+                PlaneCommand::Negotiate { call, signalled_from: media.remote_rtp.ip(), media: media.into() }
             }
             2 => PlaneCommand::Background { call, background: Background::Music },
             3 => PlaneCommand::Admit { meeting: MeetingKey(random.random_range(0..3)), calls: [call].into() },
