@@ -1,7 +1,7 @@
 //! The figures of Anteroom: what a call costs, measured beside what no program can leave out, in one run on one machine.
 //!
 //! ```text
-//! cargo bench --bench figures                          everything, some ten minutes
+//! cargo bench --bench figures                          everything, some twelve minutes
 //! cargo bench --bench figures -- --quick               everything, below one minute, roughly
 //! cargo bench --bench figures -- --calls 3000 --only waiting
 //! cargo bench --bench figures -- --json                one JSON document on standard output
@@ -188,7 +188,7 @@ fn calls_that_go_on(plan: &Plan, wanted: impl Fn(Part) -> bool, sections: &mut V
             bridge.empty();
         }
         if wanted(Part::Sizes) {
-            bridge.sizes(&floors, sections)?;
+            bridge.sizes(sections)?;
         }
     }
     if wanted(Part::Starts) {

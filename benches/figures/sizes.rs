@@ -1,4 +1,5 @@
-//! Meetings of several sizes, each caller in one of them: what they cost depends on how many share a mix.
+//! Meetings of several sizes, each caller in one of them: what they cost depends on how many share a mix. Each has the floor
+//! measured just before it: a shared machine is not as fast one minute as it was the minute before.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -7,7 +8,7 @@ use anteroom::words::media::Codec;
 
 use super::callers::Measured;
 use super::report::{Goal, Section};
-use super::waiting::{Bridge, Floors};
+use super::waiting::{Bridge, measure_floor};
 use super::{Outcome, progress, wrong};
 
 /// For all meetings to start: one after the other has its PIN checked.
@@ -59,7 +60,7 @@ impl Codecs {
 
 impl Bridge {
     /// The same number of callers in meetings of 4, 50, 200 and all of them.
-    pub fn sizes(&mut self, floors: &Floors, sections: &mut Vec<Section>) -> Outcome<()> {
+    pub fn sizes(&mut self, sections: &mut Vec<Section>) -> Outcome<()> {
         let calls = self.plan.calls;
         let large = |callers| Size { callers, talkers: 3, codecs: Codecs::Mu, goal: 2.0 };
         let small = |codecs| Size { callers: 4, talkers: 2, codecs, goal: 3.0 };
@@ -70,14 +71,14 @@ impl Bridge {
         sizes.extend(others.map(|codecs| Size { codecs, ..large(calls) }));
         sizes.push(small(Codecs::Wide));
         self.server.enable_more(calls / 4)?;
-        sections.push(self.wide_lobby(floors)?);
+        sections.push(self.wide_lobby()?);
         for size in sizes {
-            sections.push(self.size(&size, floors)?);
+            sections.push(self.size(&size)?);
         }
         Ok(())
     }
 
-    fn size(&mut self, size: &Size, floors: &Floors) -> Outcome<Section> {
+    fn size(&mut self, size: &Size) -> Outcome<Section> {
         let meetings = self.plan.calls / size.callers;
         let codecs = size.codecs.name();
         let title = match meetings {
@@ -85,6 +86,7 @@ impl Bridge {
             _ => format!("{meetings} meetings of {}: {} speak in each{codecs}", size.callers, size.talkers),
         };
         progress(&title);
+        let floor = measure_floor(&mut self.callers, &self.plan)?;
         let everybody = 0..meetings * size.callers;
         self.speak(everybody.clone(), size.codecs);
         let measured = self.meet(size, meetings, everybody.clone());
@@ -93,8 +95,9 @@ impl Bridge {
         let measured = measured?;
         let mut section = Section::new(title);
         section.figure("CPU of one caller", measured.cpu_ms, "ms/call-s", None);
-        section.figure("  in floors", measured.cpu_ms / floors.cpu_ms(), "×", Some(Goal::AtMost(size.goal)));
+        section.figure("  in floors", measured.cpu_ms / floor.cpu_ms, "×", Some(Goal::AtMost(size.goal)));
         section.delivery(&measured, true);
+        section.floor_before(&floor);
         Ok(section)
     }
 
@@ -103,10 +106,11 @@ impl Bridge {
     }
 
     /// Callers with G.722 wait.
-    fn wide_lobby(&mut self, floors: &Floors) -> Outcome<Section> {
+    fn wide_lobby(&mut self) -> Outcome<Section> {
         let everybody = 0..self.plan.calls;
         let title = format!("The lobby: {} waiting callers{}", self.plan.calls, Codecs::Wide.name());
         progress(&title);
+        let floor = measure_floor(&mut self.callers, &self.plan)?;
         self.speak(everybody.clone(), Codecs::Wide);
         self.fill_lobby(everybody.clone())?;
         self.callers.run_for(self.plan.warm_up.max(ENCODERS_JOIN_WITHIN));
@@ -115,8 +119,9 @@ impl Bridge {
         self.speak(everybody, Codecs::Mu);
         let mut section = Section::new(title);
         section.figure("CPU of one waiting caller", measured.cpu_ms, "ms/call-s", None);
-        section.figure("  in floors", measured.cpu_ms / floors.cpu_ms(), "×", None);
+        section.figure("  in floors", measured.cpu_ms / floor.cpu_ms, "×", Some(Goal::AtMost(1.5)));
         section.delivery(&measured, true);
+        section.floor_before(&floor);
         Ok(section)
     }
 
@@ -149,5 +154,11 @@ impl Bridge {
         let joined = if has_g722 { ENCODERS_JOIN_WITHIN } else { Duration::ZERO };
         self.callers.run_for(self.plan.warm_up.max(joined));
         self.callers.measure(&self.server.process()?, everybody.len(), self.plan.measure)
+    }
+}
+
+impl Section {
+    fn floor_before(&mut self, floor: &Measured) {
+        self.note(format!("the floor just before: {:.3} ms/call-s", floor.cpu_ms));
     }
 }

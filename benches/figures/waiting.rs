@@ -38,16 +38,9 @@ pub struct Bridge {
     pub(super) plan: Plan,
 }
 
-/// What the first section found that the others compare with.
+/// What the first section found that the meeting after it compares with.
 pub struct Floors {
     floor_cpu_ms: f64,
-}
-
-impl Floors {
-    /// Of one call of the floor, for each of its seconds.
-    pub fn cpu_ms(&self) -> f64 {
-        self.floor_cpu_ms
-    }
 }
 
 /// From the organizer's last key to the meeting at each waiting caller.
@@ -251,7 +244,7 @@ pub fn floor_alone(plan: &Plan, sections: &mut Vec<Section>) -> Outcome<()> {
     Ok(())
 }
 
-fn measure_floor(callers: &mut Callers, plan: &Plan) -> Outcome<Measured> {
+pub(super) fn measure_floor(callers: &mut Callers, plan: &Plan) -> Outcome<Measured> {
     let peers: Vec<_> = (0..plan.calls).map(|caller| callers.fleet.address(caller)).collect();
     let floor = Floor::start(&peers)?;
     for (caller, address) in floor.addresses.iter().enumerate() {
