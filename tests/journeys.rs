@@ -2,8 +2,10 @@
 //! `ANTEROOM_FIXTURE=lobby cargo test --test journeys` plays only those with "lobby" in their names, and
 //! `ANTEROOM_IMPAIR="loss=5%,seed=7"` plays all of them through a bad network.
 
+#[path = "support/log.rs"]
+mod log;
+
 use std::collections::BTreeSet;
-use std::io::Write;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -13,8 +15,8 @@ use anteroom::replay::fixture::ServerUser;
 use anteroom::replay::report::FixtureReport;
 use anteroom::replay::under_test::ServerUnderTest;
 use anteroom::replay::{self, FixtureFile, Impairment, Options, SoundLibrary};
+use log::Log;
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::MakeWriter;
 
 /// Scenes at once. They mostly wait; the ears of all of them share the machine.
 const STAGES: usize = 6;
@@ -34,28 +36,6 @@ const PLAYED_IMPAIRED: [&str; 4] = [
     "mute-and-unmute",
 ];
 const IMPAIRED_BY: &str = "loss=5%,jitter=40ms,reorder=2%,duplicate=1%,no-marker,seed=7";
-
-/// Everything that the servers log.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'a> MakeWriter<'a> for Log {
-    type Writer = Log;
-
-    fn make_writer(&'a self) -> Log {
-        self.clone()
-    }
-}
 
 fn fixtures() -> Vec<PathBuf> {
     let wanted = std::env::var("ANTEROOM_FIXTURE").unwrap_or_default();
@@ -141,7 +121,7 @@ fn every_fixture_passes_and_no_pin_is_logged_or_reported() {
         }
     });
     let reports = reports.into_inner().unwrap();
-    let log = String::from_utf8_lossy(&log.0.lock().unwrap()).into_owned();
+    let log = log.text();
     for (report, _) in &reports {
         for secret in secrets.lock().unwrap().iter() {
             assert!(!report.to_string().contains(secret), "a PIN is in the report of {}", report.name);

@@ -4,10 +4,12 @@
 //!
 //! The store is the real one. A line is a person with a redial key: what he does in how many seconds is written here.
 
+#[path = "support/log.rs"]
+mod log;
+
 use std::collections::HashMap;
-use std::io::Write;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anteroom::config::Config;
@@ -15,10 +17,10 @@ use anteroom::credentials::{Actor, Clock, Enabled, Origin, Store, Timestamp, Use
 use anteroom::words::answer::{ConferenceAnswer, PinAnswer};
 use anteroom::words::ids::{ConferenceId, ConferenceKey};
 use anteroom::words::secret::Secret;
+use log::Log;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
-use tracing_subscriber::fmt::MakeWriter;
 
 const LINES: usize = 100;
 const HOUR: i64 = 3_600_000;
@@ -37,34 +39,6 @@ const ORGANIZER_DIALS: i64 = 12_000;
 const ORGANIZER_ID: i64 = 7_000;
 const ORGANIZER_PIN: i64 = 9_000;
 const ORGANIZER_WITHIN: i64 = 60_000;
-
-/// Warnings, as the operator reads them.
-#[derive(Clone, Default)]
-struct Warnings(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Warnings {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'a> MakeWriter<'a> for Warnings {
-    type Writer = Warnings;
-
-    fn make_writer(&'a self) -> Warnings {
-        self.clone()
-    }
-}
-
-impl Warnings {
-    fn lines(&self) -> Vec<String> {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap().lines().map(str::to_owned).collect()
-    }
-}
 
 struct Organizer {
     conference_id: ConferenceId,
@@ -93,8 +67,9 @@ impl Drop for Folder {
     }
 }
 
-fn run(test: impl AsyncFnOnce(&Warnings)) {
-    let warnings = Warnings::default();
+/// `test` gets the warnings, as the operator reads them.
+fn run(test: impl AsyncFnOnce(&Log)) {
+    let warnings = Log::default();
     let subscriber = tracing_subscriber::fmt()
         .with_max_level(tracing::Level::WARN)
         .with_ansi(false)
@@ -288,7 +263,8 @@ fn a_hundred_lines_scan_conference_ids_for_three_hours() {
         println!("conference IDs: {unknown} looked up and unknown, {refused} refused a further try");
         assert!((600..=900).contains(&unknown), "{unknown}");
         assert!(refused > 10_000, "{refused}");
-        let lines = warnings.lines();
+        let warnings = warnings.text();
+        let lines: Vec<&str> = warnings.lines().collect();
         assert!((1..=4).contains(&lines.len()), "one line an hour, not ten thousand: {lines:#?}");
         assert!(lines.iter().all(|line| line.contains("trunk-conference-ids")), "{lines:#?}");
     });
@@ -339,7 +315,8 @@ fn a_hundred_lines_try_pins_of_one_organizer_through_restarts_and_on_two_servers
         assert!((50..=250).contains(&first), "50, and two for each line: {first}");
         assert!(second <= 250, "{second}");
         assert_eq!(world.of("right"), 0);
-        let lines = warnings.lines();
+        let warnings = warnings.text();
+        let lines: Vec<&str> = warnings.lines().collect();
         assert!((1..=4).contains(&lines.len()), "{lines:#?}");
         assert!(lines.iter().any(|line| line.contains("organizer-pins")), "{lines:#?}");
     });
@@ -375,7 +352,8 @@ fn one_pin_sprayed_over_many_meetings_is_caught_before_it_hits() {
         }
         println!("one PIN on {MEETINGS} meetings: {} tries, {} refused", world.of("wrong"), world.of("out of PINs"));
         assert_eq!(world.of("right"), 0, "when it came to the meeting that it opens, it was taken as wrong");
-        let lines = warnings.lines();
+        let warnings = warnings.text();
+        let lines: Vec<&str> = warnings.lines().collect();
         assert!(lines.iter().any(|line| line.contains("one PIN on many meetings")), "{lines:#?}");
         assert!(lines.len() <= 40, "{}", lines.len());
         assert!(!lines.iter().any(|line| line.contains(sprayed.expose())), "the PIN itself is told to nobody");

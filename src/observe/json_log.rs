@@ -43,33 +43,21 @@ where
 }
 
 #[cfg(test)]
-mod tests {
-    use std::io::Write;
-    use std::sync::{Arc, Mutex};
+#[path = "../../tests/support/log.rs"]
+mod log;
 
+#[cfg(test)]
+mod tests {
     use serde_json::{Value, json};
     use tracing::{field, info, info_span, subscriber, warn};
 
+    use super::log::Log;
     use super::*;
-
-    #[derive(Clone, Default)]
-    struct Log(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Log {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().unwrap().write(bytes)
-        }
-
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
 
     #[test]
     fn a_line_has_what_happened_and_all_that_it_happened_in() {
         let log = Log::default();
-        let writer = log.clone();
-        let lines = tracing_subscriber::fmt().json().event_format(JsonLines).with_writer(move || writer.clone());
+        let lines = tracing_subscriber::fmt().json().event_format(JsonLines).with_writer(log.clone());
         subscriber::with_default(lines.finish(), || {
             info!(count = 3, "a \"quoted\"\nline");
             let call = info_span!("call", from = "\"Anna\" <sip:a@b>", meeting = field::Empty);
@@ -77,7 +65,7 @@ mod tests {
             call.record("meeting", "meeting-1");
             call.in_scope(|| info!("later"));
         });
-        let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        let text = log.text();
         let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         let without_time = |line: &Value| {
             let mut line = line.clone();
