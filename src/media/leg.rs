@@ -107,13 +107,10 @@ impl Leg {
             // What waits to be played is coded otherwise.
             self.playout.negotiate(media.codec);
             self.voice.negotiate(media.codec);
-            self.ear.negotiate(&media);
             self.sender.negotiate(media.codec, random);
-        } else if self
-            .media
-            .as_ref()
-            .is_some_and(|before| before.media.bits_per_second_max != media.bits_per_second_max)
-        {
+        }
+        let heard = |media: &NegotiatedMedia| (media.codec, media.bits_per_second_max);
+        if self.media.as_ref().map(|agreed| heard(&agreed.media)) != Some(heard(&media)) {
             self.ear.negotiate(&media);
         }
         if let Some((_, clock_rate)) = media.from_peer.events {

@@ -219,16 +219,11 @@ impl LocalDescription {
         if !is_same_family(fit.remote_rtp.ip(), local.rtp.ip()) {
             return Err(Unacceptable::new(300, "the answer's address family is not ours"));
         }
-        let offered = self.last.as_ref().and_then(|offer| offer.sections.get(self.voice));
-        let offered = offered.map_or(&[][..], |section| &section.payloads);
         let media = negotiated(&fit, local);
-        let of_offer = |payload: &Payload| codec_of(payload, &[fit.codec]).map(|_| payload.payload_type);
+        // As our offer had them.
         let from_peer = FromPeer {
-            voice: offered.iter().find_map(of_offer).unwrap_or(fit.payload.payload_type),
-            events: fit.event.filter(|_| local.telephone_event).map(|(_, clock_rate)| {
-                let event = offered.iter().find(|payload| payload.encoding == EVENT_ENCODING);
-                event.map_or((self.event.0, clock_rate), |event| (event.payload_type, event.clock_rate))
-            }),
+            voice: self.voice_payload(fit.codec).payload_type,
+            events: media.from_peer.events.map(|_| self.event),
         };
         Ok(NegotiatedMedia { from_peer, ..media })
     }
@@ -341,14 +336,15 @@ fn bits_per_second_max(payload: &Payload) -> Option<u32> {
 
 /// What both sides want; `fit` has the peer's wish seen from us.
 fn negotiated(fit: &Fit, local: &LocalMedia) -> NegotiatedMedia {
+    let events = fit.event.filter(|_| local.telephone_event);
     NegotiatedMedia {
         remote_rtp: fit.remote_rtp,
         remote_rtcp: fit.remote_rtcp,
         codec: fit.codec,
         payload_type: fit.payload.payload_type,
         bits_per_second_max: bits_per_second_max(&fit.payload).filter(|_| fit.codec == Codec::Opus),
-        telephone_event: fit.event.filter(|_| local.telephone_event).map(|(payload_type, _)| payload_type),
-        from_peer: FromPeer { voice: fit.payload.payload_type, events: fit.event.filter(|_| local.telephone_event) },
+        telephone_event: events.map(|(payload_type, _)| payload_type),
+        from_peer: FromPeer { voice: fit.payload.payload_type, events },
         direction: direction(
             fit.direction.sends() && local.direction.sends(),
             fit.direction.receives() && local.direction.receives(),
